@@ -1,0 +1,206 @@
+"""The one schema between the resident daemon and whoever talks to it.
+
+A frame is a 4-byte big-endian length and a MessagePack map whose field `t` names the message.
+The first frame each way is the handshake: `Hello` → `Welcome`, or `Refused` and a closed socket.
+Requests carry an `id` chosen by the sender; each gets exactly one answer with the same `id`:
+`Complete` → `Completed`, `GetStatus` → `Status`, `Stop` → `Stopping`. `Cancel` has no answer of its
+own: the cancelled `Complete` is answered. `Phase` is pushed to every client when loading advances.
+"""
+
+import struct
+from typing import Final
+
+import msgspec
+
+PROTOCOL: Final = 1
+MAX_FRAME_BYTES: Final = 16 * 2**20
+HEADER: Final = struct.Struct(">I")
+
+
+class Hello(msgspec.Struct, frozen=True, tag_field="t"):
+    """First frame of a client."""
+
+    protocol: int
+    client: str  # "umbrella-lsp", "umbrella complete" …
+    version: str
+    pid: int
+
+
+class Complete(msgspec.Struct, frozen=True, tag_field="t"):
+    """Ask for the text at a cursor. Text is valid Unicode without lone surrogates."""
+
+    id: int
+    document: str  # URI or any stable name; the newest request of a document wins
+    version: int
+    language: str  # LSP language id, "" if unknown
+    path: str  # file name for the prompt and the rules, "" if there is none
+    prefix: str  # text before the cursor, possibly cut at its start
+    suffix: str  # text after the cursor, possibly cut at its end
+    explicit: bool = False  # the user asked by a key, not by typing
+    max_tokens: int | None = None  # None: the daemon's setting
+    max_lines: int | None = None
+
+
+class Cancel(msgspec.Struct, frozen=True, tag_field="t"):
+    """Stop working on request `id` of this connection."""
+
+    id: int
+
+
+class GetStatus(msgspec.Struct, frozen=True, tag_field="t"):
+    """Ask for the daemon's state."""
+
+    id: int
+    traces: int = 20  # how many of the latest request traces to include
+
+
+class Stop(msgspec.Struct, frozen=True, tag_field="t"):
+    """Ask the daemon to answer what is open and exit."""
+
+    id: int
+
+
+class Welcome(msgspec.Struct, frozen=True, tag_field="t"):
+    """Handshake accepted."""
+
+    protocol: int
+    version: str
+    pid: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag_field="t"):
+    """Handshake or frame refused; the socket is closed after it."""
+
+    message: str
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What one request cost and why it ended as it did."""
+
+    document: str = ""
+    version: int = 0
+    language: str = ""
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    prefilled_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    target_steps: int = 0
+    generated_tokens: int = 0
+    drafted_by: dict[str, int] = {}
+    accepted_by: dict[str, int] = {}
+    ms: dict[str, float] = {}  # stage → milliseconds; "total" is receipt to answer
+    reason: str = ""  # "" when text is shown, else a value of `Reason`
+
+
+class Completed(msgspec.Struct, frozen=True, tag_field="t"):
+    """Answer to `Complete`: text to insert, or nothing with a reason."""
+
+    id: int
+    text: str = ""
+    replace_after: int = 0  # characters after the cursor, on its line, that `text` replaces
+    reason: str = ""  # a value of `Reason`, "" when text is shown
+    detail: str = ""  # one sentence for a person
+    trace: Trace = Trace()
+
+
+class Phase(msgspec.Struct, frozen=True, tag_field="t"):
+    """Where the daemon is on its way to ready; pushed on every change."""
+
+    phase: str  # "starting" | "downloading" | "converting" | "loading" | "ready" | "failed"
+    message: str = ""  # one sentence for a person
+    percent: int | None = None  # 0-100 where the length of the way is known
+
+
+class Status(msgspec.Struct, frozen=True, tag_field="t"):
+    """Answer to `GetStatus`."""
+
+    id: int
+    phase: Phase
+    version: str
+    pid: int
+    uptime_seconds: float
+    pair: str  # which pair is resident, and why: "smollm2: picked for a CPU with 23 GiB free"
+    device: str
+    dtype: str
+    rss_bytes: int
+    clients: list[str]
+    requests: int
+    shown: int
+    reasons: dict[str, int]  # silence by reason
+    traces: list[Trace]  # newest last
+
+
+class Stopping(msgspec.Struct, frozen=True, tag_field="t"):
+    """Answer to `Stop`."""
+
+    id: int
+
+
+Request = Hello | Complete | Cancel | GetStatus | Stop
+Reply = Welcome | Refused | Completed | Phase | Status | Stopping
+
+
+class Reason:
+    """Why nothing is shown. Plain strings on the wire; documented in daemon/README.md."""
+
+    LOADING: Final = "loading"  # the model is being fetched or loaded
+    FAILED: Final = "failed"  # the model could not be loaded
+    DISABLED: Final = "disabled"  # language or server switched off in the settings
+    EXCLUDED: Final = "excluded"  # the file may hold secrets
+    TOO_LARGE: Final = "too-large"
+    BINARY: Final = "binary"
+    NO_DOCUMENT: Final = "no-document"  # never opened and not readable
+    CANCELLED: Final = "cancelled"
+    SUPERSEDED: Final = "superseded"  # a newer request of the document arrived
+    EMPTY: Final = "empty"  # the model had nothing to add here
+    DAEMON_LOST: Final = "daemon-lost"  # the daemon went away in mid-request
+    ERROR: Final = "error"  # see the log
+
+
+_encoder = msgspec.msgpack.Encoder()
+_requests = msgspec.msgpack.Decoder(Request)
+_replies = msgspec.msgpack.Decoder(Reply)
+
+
+def frame(message: Request | Reply) -> bytes:
+    """Encode a message with its length in front."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def decode_request(body: bytes) -> Request:
+    """Decode what a client sent; raises msgspec.DecodeError on anything else."""
+    return _requests.decode(body)
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Decode what the daemon sent; raises msgspec.DecodeError on anything else."""
+    return _replies.decode(body)
+
+
+class FrameReader:
+    """Cuts a byte stream into frame bodies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes, give the frame bodies that are now complete.
+
+        Raises ValueError when a frame announces more than MAX_FRAME_BYTES.
+        """
+        self._buffer += data
+        bodies = []
+        start = 0
+        while len(self._buffer) - start >= HEADER.size:
+            (length,) = HEADER.unpack_from(self._buffer, start)
+            if length > MAX_FRAME_BYTES:
+                raise ValueError(f"frame of {length} bytes; at most {MAX_FRAME_BYTES} are accepted")
+            end = start + HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            bodies.append(bytes(self._buffer[start + HEADER.size : end]))
+            start = end
+        del self._buffer[:start]
+        return bodies
