@@ -1,0 +1,50 @@
+"""Greedy verification: what the target would say at each node, and how far the tree agrees.
+
+The walk starts at the root. As long as the target's choice is a child in the tree, it goes down;
+the first choice that is not in the tree is the *bonus* token, which the target gives for free.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from umbrella_engine.healing import Healing
+from umbrella_engine.tree import ROOT, Tree
+
+
+def choose(logits: Tensor, tree: Tree, owed: bytes, healing: Healing) -> list[int]:
+    """The target's greedy token after the root and after each node.
+
+    logits: [1 + nodes, vocab]. While bytes are owed after a row, its choice is the best among the
+    tokens that keep the promise. Returns 1 + nodes ids, the root's first.
+    """
+    choices: list[int] = logits.argmax(dim=-1).tolist()
+    if owed:
+        for row, debt in enumerate([owed, *debts(tree, owed, healing)]):
+            if debt:
+                allowed = torch.from_numpy(healing.allowed(debt)).to(logits.device)
+                choices[row] = int(allowed[logits[row, allowed].argmax()])
+    return choices
+
+
+def debts(tree: Tree, owed: bytes, healing: Healing) -> list[bytes | None]:
+    """What is still owed after each node; None below a node that breaks the promise."""
+    after: list[bytes | None] = []
+    for token, parent in zip(tree.tokens, tree.parents, strict=True):
+        before = owed if parent == ROOT else after[parent]
+        after.append(healing.after(before, token) if before else before)
+    return after
+
+
+def walk(tree: Tree, choices: Sequence[int]) -> tuple[list[int], int]:
+    """Give the accepted path, as node indices from the root's child down, and the bonus token."""
+    path: list[int] = []
+    node = ROOT
+    while True:
+        choice = choices[node + 1]
+        below = tree.child(node, choice)
+        if below is None:
+            return path, choice
+        path.append(below)
+        node = below
