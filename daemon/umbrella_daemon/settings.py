@@ -6,34 +6,61 @@ or the editor's settings. An unknown key or a bad value raises `SettingsError` n
 value, where it stands and what is accepted.
 """
 
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
 import msgspec
+from msgspec import Meta
+
+from umbrella_daemon.layers import SettingsError, keys, lay, nested
 from umbrella_engine.config import DraftConfig, EngineConfig
+
+__all__ = [
+    "CompletionSettings",
+    "DaemonSettings",
+    "ModelSettings",
+    "PromptSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+]
+
+
+Pair = Annotated[
+    str,
+    Meta(min_length=1, description='"auto", a name from `umbrella models` or the path of a TOML'),
+]
 
 
 class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Section `prompt`: how much of the file the model reads."""
 
-    prefix_tokens: int = 1024
-    suffix_tokens: int = 256
+    prefix_tokens: Annotated[int, Meta(ge=16)] = 1024
+    suffix_tokens: Annotated[int, Meta(ge=0)] = 256
 
 
 class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Section `completion`: what is offered (takes effect at once, per editor window)."""
 
     enabled: bool = True
-    max_tokens: int = 64
-    max_lines: int = 8
+    max_tokens: Annotated[int, Meta(ge=1, le=2048)] = 64
+    max_lines: Annotated[int, Meta(ge=1, le=200)] = 8
     disabled_languages: tuple[str, ...] = ()
-    max_file_mb: float = 5.0
+    max_file_mb: Annotated[float, Meta(ge=0.001, le=1000)] = 5.0
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Section `daemon`: the resident process."""
 
     socket: str = ""  # "": in the user's runtime directory
-    idle_minutes: float = 60.0  # without any client, then it exits; 0: never
-    log_level: str = "info"
-    traces: int = 200
+    # without any client, then it exits; 0: never
+    idle_minutes: Annotated[float, Meta(ge=0, le=525600)] = 60.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    traces: Annotated[int, Meta(ge=0, le=100000)] = 200
 
 
 class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,13 +68,14 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     directory: str = ""  # "": in the user's cache directory
     offline: bool = False
-    auto_download_mb: int = 1000  # what `pair = "auto"` may fetch without being asked
+    # what `pair = "auto"` may fetch without being asked
+    auto_download_mb: Annotated[int, Meta(ge=0)] = 1000
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
-    pair: str = "auto"  # "auto", a name from configs/, or the path of a pair TOML
+    pair: Pair = "auto"
     engine: EngineConfig = EngineConfig()
     draft: DraftConfig = DraftConfig()
     prompt: PromptSettings = PromptSettings()
@@ -56,5 +84,74 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: ModelSettings = ModelSettings()
 
 
-class SettingsError(Exception):
-    """A setting that cannot be used; the message names key, value, place and accepted values."""
+PREFIX: Final = "UMBRELLA_"
+# variables of ours that are no settings
+OTHER_VARIABLES: Final = frozenset({"UMBRELLA_SCRIPT", "UMBRELLA_PAIR_DIR"})
+
+Layer = tuple[Mapping[str, object], str]  # values and where they stand
+
+
+def load_settings(
+    overrides: Mapping[str, object] | None = None,
+    *,
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    place: str = "editor settings",
+) -> Settings:
+    """Give the settings in force.
+
+    `overrides` is nested as the TOML file is and comes from `place`. Without `path` the user's
+    file is read where there is one; a `path` given must exist. `environ` is the process's own
+    unless given. Raises SettingsError.
+    """
+    settings = Settings()
+    environ = os.environ if environ is None else environ
+    for values, where in [_read(path), *_from_environment(environ), (overrides or {}, place)]:
+        settings = lay(settings, values, where)
+    _check_fit(settings)
+    return settings
+
+
+def _read(path: Path | None) -> Layer:
+    if path is None:
+        from umbrella_daemon.paths import config_path  # paths are computed from settings
+
+        path = config_path()
+        if not path.exists():
+            return {}, str(path)
+    try:
+        return tomllib.loads(path.read_text("utf-8")), str(path)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}.") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[Layer]:
+    known = {_variable(key): key for key in keys(Settings())}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
+            continue
+        place = f"environment variable {name}"
+        if name in known:
+            yield nested(known[name], environ[name]), place
+        elif close := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
+            raise SettingsError(f"{place}: there is no such setting; did you mean {close[0]}?")
+        elif "__" in name:
+            raise SettingsError(f"{place}: there is no such setting; configs/default.toml has all.")
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.replace(".", "__").upper()
+
+
+def _check_fit(settings: Settings) -> None:
+    prompt, answer = settings.prompt, settings.completion.max_tokens
+    wanted = prompt.prefix_tokens + prompt.suffix_tokens + answer
+    if wanted > settings.engine.context_tokens:
+        raise SettingsError(
+            f"prompt.prefix_tokens {prompt.prefix_tokens} + prompt.suffix_tokens "
+            f"{prompt.suffix_tokens} + completion.max_tokens {answer} = {wanted} tokens do not fit "
+            f"into engine.context_tokens = {settings.engine.context_tokens}; lower one of the "
+            "three or raise the last."
+        )

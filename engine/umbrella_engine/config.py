@@ -1,9 +1,19 @@
 """Frozen settings of the engine and the description of a target + draft pair.
 
 Units are in the names. Every field has a default; `configs/default.toml` lists them with comments.
+The ranges are checked where text becomes a config (`msgspec.convert`), not by the constructors.
 """
 
+from typing import Annotated, Literal
+
 import msgspec
+from msgspec import Meta
+
+Device = Annotated[
+    str,
+    Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description='"auto", "cpu", "cuda" or "cuda:1"'),
+]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,21 +48,25 @@ class PairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the engine runs a model."""
 
-    device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1" …
-    dtype: str = "auto"  # "auto", "float32", "bfloat16", "float16"
-    threads: int = 0  # CPU threads; 0: torch's own choice
-    context_tokens: int = 4096  # longest prompt + answer, per lane
-    kv_cache_mb: int = 1024  # keys and values of all lanes of target and draft together
-    prefill_chunk_tokens: int = 64  # a cancelled prefill stops after at most one chunk
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # CPU threads; 0: torch's own choice
+    context_tokens: Annotated[int, Meta(ge=64)] = 4096  # longest prompt + answer, per lane
+    kv_cache_mb: Annotated[int, Meta(ge=1)] = 1024  # all lanes of target and draft together
+    # a cancelled prefill stops after at most one chunk
+    prefill_chunk_tokens: Annotated[int, Meta(ge=1, le=8192)] = 64
 
 
 class DraftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How trees are grown. A tree of width 1 is a chain."""
 
     enabled: bool = True  # false: plain greedy decoding
-    model_depth: int = 4  # levels the draft model grows; 0: draft model not used
-    model_width: int = 2  # nodes kept a level
-    suffix_tokens: int = 8  # longest branch copied from earlier text; 0: suffix drafts off
-    suffix_branches: int = 2  # how many different continuations
-    suffix_min_match: int = 2  # tokens that must match before a copy is offered
-    max_nodes: int = 32  # nodes of the merged tree
+    # levels the draft model grows; 0: draft model not used
+    model_depth: Annotated[int, Meta(ge=0, le=32)] = 4
+    model_width: Annotated[int, Meta(ge=1, le=64)] = 2  # nodes kept a level
+    # longest branch copied from earlier text; 0: suffix drafts off
+    suffix_tokens: Annotated[int, Meta(ge=0, le=256)] = 8
+    suffix_branches: Annotated[int, Meta(ge=1, le=16)] = 2  # how many different continuations
+    # tokens that must match before a copy is offered
+    suffix_min_match: Annotated[int, Meta(ge=1, le=64)] = 2
+    max_nodes: Annotated[int, Meta(ge=1, le=256)] = 32  # nodes of the merged tree
