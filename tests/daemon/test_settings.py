@@ -147,7 +147,8 @@ def test_error_in_overrides_names_their_place() -> None:
 
 
 def test_windows_that_do_not_fit_the_context_are_refused() -> None:
-    with pytest.raises(SettingsError, match=r"4000 \+ .* = 4320 tokens .* context_tokens = 4096"):
+    message = r"prefix_tokens 4000 \+ .* = 4320 tokens .*context_tokens = 4096"
+    with pytest.raises(SettingsError, match=message):
         load({"UMBRELLA_PROMPT__PREFIX_TOKENS": "4000"})
 
 
