@@ -73,10 +73,7 @@ class LanguageServer:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._listen())]
 
     @classmethod
-    async def start(cls, notified: ANSWER_SECONDS: Final = 120.0  # the first completion of a cold pair on a slow machine
-EXIT_SECONDS: Final = 10.0
-
-Notified = lambda method, params: None) -> Self:
+    async def start(cls, notified: Notified = lambda method, params: None) -> Self:
         """Start the process; raises ProbeError where the command is not installed."""
         process = await asyncio.create_subprocess_exec(
             command(),
