@@ -1,0 +1,176 @@
+"""From a pair's description to a resident engine: parts are made here and handed in.
+
+Everything that can be wrong between target and draft is found here, once, before the first request.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from umbrella_engine.attention.reference import ReferenceAttention
+from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
+from umbrella_engine.draft import Drafter
+from umbrella_engine.draft.merge import MergedDrafter
+from umbrella_engine.draft.model import ModelDrafter
+from umbrella_engine.draft.none import NoDrafter
+from umbrella_engine.draft.retyped import RetypedDrafter
+from umbrella_engine.draft.suffix import SuffixDrafter
+from umbrella_engine.engine import SpeculativeEngine
+from umbrella_engine.errors import ModelMismatch
+from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype
+from umbrella_engine.healing import Healing
+from umbrella_engine.interface import EngineInfo, Progress, Report
+from umbrella_engine.kv_cache import KVCache
+from umbrella_engine.language_model import LanguageModel
+from umbrella_engine.model import Decoder
+from umbrella_engine.model_config import ModelConfig, read_model_config
+from umbrella_engine.prefix_cache import lanes_for_budget
+from umbrella_engine.sources import fetch_model
+from umbrella_engine.tokenizer import HFTokenizer, load_tokenizer, vocabulary_difference
+from umbrella_engine.weights import load_weights
+
+PREFILL_CHUNK_TOKENS = {"cpu": 64, "cuda": 1024}  # about one short forward pass on each
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model folder with what was read from it."""
+
+    role: str  # "target" or "draft"
+    folder: Path
+    config: ModelConfig
+    tokenizer: HFTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where and how large: common to target and draft."""
+
+    device: torch.device
+    dtype: torch.dtype
+    context_tokens: int
+    capacity: int  # slots of a lane: the context and the scratch slots of a tree
+    n_lanes: int
+    chunk_tokens: int
+
+
+def load(
+    pair: PairConfig,
+    engine: EngineConfig,
+    draft: DraftConfig,
+    directory: Path,
+    report: Report,
+    *,
+    offline: bool = False,
+) -> SpeculativeEngine:
+    """Fetch what is missing into `directory`, load the pair, prove that it fits together.
+
+    Raises WeightsError, UnsupportedModel, ModelMismatch or EngineError, each with what to do.
+    """
+    apply_threads(engine)
+    device = choose_device(engine.device)
+    dtype = choose_dtype(engine.dtype, device)
+    sources = {"target": pair.target}
+    if pair.draft is not None and draft.enabled and draft.model_depth > 0:
+        sources["draft"] = pair.draft
+    checkpoints = [
+        _open_checkpoint(role, fetch_model(source, directory, report, offline=offline))
+        for role, source in sources.items()
+    ]
+    target = checkpoints[0]
+    for other in checkpoints[1:]:
+        _check_vocabulary(target, other)
+    placing = _place(checkpoints, engine, draft, device, dtype)
+    models = [_load_model(checkpoint, placing, report) for checkpoint in checkpoints]
+    healing = Healing(target.tokenizer)
+    return SpeculativeEngine(
+        info=EngineInfo(
+            pair=pair.name,
+            target=target.folder.name,
+            draft=checkpoints[1].folder.name if len(checkpoints) > 1 else "",
+            device=device_name(device),
+            dtype=str(dtype).removeprefix("torch."),
+            context_tokens=placing.context_tokens,
+        ),
+        tokenizer=target.tokenizer,
+        target=models[0],
+        drafter=make_drafter(draft, models[1] if len(models) > 1 else None, healing, target.tokenizer),
+        healing=healing,
+    )
+
+
+def make_drafter(
+    config: DraftConfig,
+    draft_model: LanguageModel | None,
+    healing: Healing,
+    tokenizer: HFTokenizer,
+) -> Drafter:
+    """Put together the drafters that the settings ask for."""
+    if not config.enabled:
+        return NoDrafter()
+    drafters: list[Drafter] = [RetypedDrafter(tokenizer)]
+    if draft_model is not None:
+        drafters.append(ModelDrafter(draft_model, config, healing))
+    if config.suffix_tokens > 0:
+        drafters.append(SuffixDrafter(config))
+    return MergedDrafter(drafters, config.max_nodes, healing)
+
+
+def device_name(device: torch.device) -> str:
+    """A device's name for people."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)"
+
+
+def _open_checkpoint(role: str, folder: Path) -> Checkpoint:
+    return Checkpoint(role, folder, read_model_config(folder), load_tokenizer(folder))
+
+
+def _check_vocabulary(target: Checkpoint, draft: Checkpoint) -> None:
+    difference = vocabulary_difference(target.tokenizer, draft.tokenizer)
+    if not difference and draft.config.vocab < target.tokenizer.vocab_size:
+        difference = (
+            f"the draft has {draft.config.vocab} embeddings for the target's "
+            f"{target.tokenizer.vocab_size} tokens"
+        )
+    if difference:
+        raise ModelMismatch(
+            f"{draft.folder.name} cannot draft for {target.folder.name}: {difference}. "
+            "Choose a draft of the same tokenizer, or set draft.model_depth = 0"
+        )
+
+
+def _place(
+    checkpoints: list[Checkpoint],
+    engine: EngineConfig,
+    draft: DraftConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Placing:
+    context = min(engine.context_tokens, *(c.config.max_positions for c in checkpoints))
+    capacity = context + draft.max_nodes
+    lane_bytes = capacity * sum(c.config.kv_bytes_per_token(dtype.itemsize) for c in checkpoints)
+    return Placing(
+        device=device,
+        dtype=dtype,
+        context_tokens=context,
+        capacity=capacity,
+        n_lanes=lanes_for_budget(engine.kv_cache_mb * 2**20, lane_bytes),
+        chunk_tokens=engine.prefill_chunk_tokens or PREFILL_CHUNK_TOKENS[device.type],
+    )
+
+
+def _load_model(checkpoint: Checkpoint, placing: Placing, report: Report) -> LanguageModel:
+    config = checkpoint.config
+
+    def layer_done(done: int, total: int) -> None:
+        message = f"loading the {checkpoint.role}, {checkpoint.folder.name}"
+        report(Progress("loading", message, done, total))
+
+    layer_done(0, config.n_layers)
+    weights = load_weights(checkpoint.folder, config, placing.dtype, placing.device, layer_done)
+    cache = KVCache(config, placing.n_lanes, placing.capacity, placing.dtype, placing.device)
+    attention = ReferenceAttention(config.n_heads // config.n_kv_heads, placing.dtype)
+    return LanguageModel(Decoder(config, weights, cache, attention), placing.chunk_tokens)

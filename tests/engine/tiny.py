@@ -1,0 +1,146 @@
+"""Tiny random models and a tiny vocabulary: real code paths, milliseconds instead of gigabytes."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from umbrella_engine.attention.reference import ReferenceAttention
+from umbrella_engine.interface import FimTokens
+from umbrella_engine.kv_cache import KVCache
+from umbrella_engine.language_model import LanguageModel
+from umbrella_engine.model import Decoder
+from umbrella_engine.model_config import read_model_config
+from umbrella_engine.weights import load_weights
+
+if TYPE_CHECKING:
+    from umbrella_engine.healing import Healing
+
+VOCAB = 61
+
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.3,  # large enough that the argmax is not a near-tie
+}
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {"model_type": "llama"},
+    "llama-tied-mha": {
+        "model_type": "llama",
+        "tie_word_embeddings": True,
+        "num_key_value_heads": 4,
+    },
+    "llama-biases": {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
+    "llama3-rope": {
+        "model_type": "llama",
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 500000.0,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64,
+        },
+    },
+    "llama-linear-rope": {
+        "model_type": "llama",
+        "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0},
+    },
+    "mistral": {"model_type": "mistral", "sliding_window": None, "head_dim": 16},
+    "qwen2": {"model_type": "qwen2"},
+    "qwen2-yarn": {
+        "model_type": "qwen2",
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 1000000.0,
+            "factor": 4.0,
+            "original_max_position_embeddings": 128,
+        },
+    },
+    "qwen3": {"model_type": "qwen3", "head_dim": 16},
+}
+
+
+def save_family(name: str, folder: Path, seed: int = 0, **changes: Any) -> Any:
+    """Save a random model of a family to `folder`; gives the transformers module."""
+    torch.manual_seed(seed)
+    settings = {**SMALL, **FAMILIES[name], **changes}
+    config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    for key, parameter in model.named_parameters():
+        if key.endswith("bias") or "norm" in key:  # as built they are zeros and ones
+            torch.nn.init.normal_(parameter, mean=float("norm" in key), std=0.3)
+    model.save_pretrained(folder)
+    return model
+
+
+def load_tiny(
+    folder: Path, *, lanes: int = 4, capacity: int = 512, chunk_tokens: int = 16
+) -> LanguageModel:
+    """Load a saved model into our decoder, fp32 on the CPU."""
+    config = read_model_config(folder)
+    device, dtype = torch.device("cpu"), torch.float32
+    cache = KVCache(config, lanes, capacity, dtype, device)
+    attention = ReferenceAttention(config.n_heads // config.n_kv_heads, dtype)
+    decoder = Decoder(config, load_weights(folder, config, dtype, device), cache, attention)
+    return LanguageModel(decoder, chunk_tokens)
+
+
+class TinyTokenizer:
+    """A vocabulary of short byte strings over a few letters, and three control tokens."""
+
+    vocab_size = VOCAB
+    fim = FimTokens(prefix=58, suffix=59, middle=60)
+    stop_ids = frozenset({58, 59, 60})
+    bos_id = None
+
+    def __init__(self) -> None:
+        rng = random.Random(7)
+        words = [letter.encode() for letter in "abcd \n"]
+        while len(words) < 58:
+            word = "".join(rng.choice("abcd \n") for _ in range(rng.randint(2, 4))).encode()
+            if word not in words:
+                words.append(word)
+        self.words = words
+
+    def encode(self, text: str) -> list[int]:
+        """Longest match first."""
+        data, ids = text.encode(), []
+        while data:
+            fits = [i for i, word in enumerate(self.words) if data.startswith(word)]
+            best = max(fits, key=lambda i: len(self.words[i]))
+            ids.append(best)
+            data = data[len(self.words[best]) :]
+        return ids
+
+    def token_bytes(self, token: int) -> bytes:
+        return self.words[token] if token < len(self.words) else b""
+
+
+def plain_greedy(
+    next_logits: Callable[[Sequence[int]], torch.Tensor],
+    ids: Sequence[int],
+    max_tokens: int,
+    owed: bytes,
+    healing: "Healing",
+) -> list[int]:
+    """The slow twin of the engine: the whole text through the model for every token."""
+    out: list[int] = []
+    while len(out) < max_tokens:
+        logits = next_logits([*ids, *out])
+        if owed:
+            allowed = torch.from_numpy(healing.allowed(owed))
+            token = int(allowed[logits[allowed].argmax()])
+            owed = healing.after(owed, token) or b""
+        else:
+            token = int(logits.argmax())
+        out.append(token)
+    return out

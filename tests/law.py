@@ -1,0 +1,221 @@
+"""The law as a property: scenarios of requests, the engine's answers, the slow twin's answers."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from umbrella_engine.config import DraftConfig
+from umbrella_engine.draft import Checkpoint, Draft, Drafter
+from umbrella_engine.draft.merge import MergedDrafter
+from umbrella_engine.draft.model import ModelDrafter
+from umbrella_engine.draft.none import NoDrafter
+from umbrella_engine.draft.retyped import RetypedDrafter
+from umbrella_engine.draft.suffix import SuffixDrafter
+from umbrella_engine.engine import SpeculativeEngine
+from umbrella_engine.errors import Cancelled
+from umbrella_engine.healing import Healing
+from umbrella_engine.interface import EngineInfo, Limits
+from umbrella_engine.tree import Tree
+
+from tests.engine.tiny import VOCAB, TinyTokenizer, load_tiny, plain_greedy, save_family
+
+TEXT_TOKENS = 58  # the ids of TinyTokenizer that stand for text
+LETTERS = "abcd \n"
+NEVER = 10**9
+
+
+class RandomDrafter:
+    """Trees without any sense, now and then with the truth in them: the worst case for a walk."""
+
+    def __init__(self, oracle: Callable[[tuple[int, ...], bytes], list[int]], seed: int) -> None:
+        self._oracle = oracle
+        self._seed = seed
+
+    @contextmanager
+    def begin(self, ids: Sequence[int]) -> Iterator[Draft]:
+        yield RandomDraft(self._oracle, list(ids), random.Random(self._seed))
+
+
+class RandomDraft:
+    def __init__(
+        self,
+        oracle: Callable[[tuple[int, ...], bytes], list[int]],
+        ids: list[int],
+        rng: random.Random,
+    ) -> None:
+        self._oracle, self._ids, self._rng = oracle, ids, rng
+
+    def propose(self, room: int, owed: bytes, checkpoint: Checkpoint) -> Tree:
+        tree, rng = Tree(), self._rng
+        truth = self._oracle(tuple(self._ids), owed)[:room]
+        for _ in range(rng.randint(0, 5)):
+            branch = [rng.randrange(VOCAB) for _ in range(rng.randint(0, room))]
+            agreed = rng.randint(0, len(branch))
+            tree.add_chain([*truth[:agreed], *branch[agreed:]])
+        return tree
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        self._ids.extend(tokens)
+
+
+@dataclass(frozen=True)
+class Request:
+    ids: tuple[int, ...]
+    max_tokens: int
+    owed: bytes
+    cancel_at: int  # which question to `cancelled` is answered with yes
+    close_at: int  # after how many steps the caller loses interest
+
+
+@dataclass(frozen=True)
+class Scenario:
+    drafter: str
+    draft: DraftConfig
+    rounds: tuple[tuple[Request, ...], ...]  # the requests of a round run interleaved
+    order: tuple[int, ...]  # whose turn it is, again and again
+
+
+class World:
+    """One target, two drafts of it, and the slow twin with its memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.twin = save_family("qwen3", folder / "target", seed=1, num_hidden_layers=2)
+        near = save_family("qwen3", folder / "near", seed=1, num_hidden_layers=2)
+        with torch.no_grad():
+            for parameter in near.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.02)
+        near.save_pretrained(folder / "near")
+        save_family("llama", folder / "far", seed=2, num_hidden_layers=1)
+        self.tokenizer = TinyTokenizer()
+        self.healing = Healing(self.tokenizer)
+        self.truth = lru_cache(maxsize=None)(self._truth)
+
+    @torch.inference_mode()
+    def _next_logits(self, ids: Sequence[int]) -> torch.Tensor:
+        logits: torch.Tensor = self.twin(torch.tensor([ids])).logits[0, -1]
+        return logits
+
+    def _truth(self, ids: tuple[int, ...], owed: bytes, n: int = 12) -> list[int]:
+        return plain_greedy(self._next_logits, ids, n, owed, self.healing)
+
+    def engine(self, scenario: Scenario) -> SpeculativeEngine:
+        return SpeculativeEngine(
+            info=EngineInfo("tiny", "target", scenario.drafter, "cpu", "float32", 256),
+            tokenizer=self.tokenizer,
+            target=load_tiny(self.folder / "target", capacity=320, chunk_tokens=8),
+            drafter=self._drafter(scenario),
+            healing=self.healing,
+        )
+
+    def _drafter(self, scenario: Scenario) -> Drafter:
+        config, healing = scenario.draft, self.healing
+
+        def model(name: str) -> Drafter:
+            lanes = load_tiny(self.folder / name, capacity=320, chunk_tokens=8)
+            return ModelDrafter(lanes, config, healing)
+
+        retyped, suffix = RetypedDrafter(self.tokenizer), SuffixDrafter(config)
+        chaos = RandomDrafter(self.truth, seed=len(scenario.order))
+        return {
+            "none": lambda: NoDrafter(),
+            "suffix": lambda: suffix,
+            "near": lambda: model("near"),
+            "far": lambda: model("far"),
+            "random": lambda: chaos,
+            "merged": lambda: MergedDrafter(
+                [retyped, model("near"), suffix, chaos], config.max_nodes, healing
+            ),
+        }[scenario.drafter]()
+
+
+def check(world: World, scenario: Scenario) -> None:
+    """Run a scenario and compare every answer with the slow twin, token for token."""
+    engine = world.engine(scenario)
+    for requests in scenario.rounds:
+        answers: list[list[int]] = [[] for _ in requests]
+        running = {
+            place: run(engine, request, answers[place]) for place, request in enumerate(requests)
+        }
+        turn = 0
+        while running:
+            place = list(running)[scenario.order[turn % len(scenario.order)] % len(running)]
+            turn += 1
+            if next(running[place], None) is None:
+                del running[place]
+        for request, answer in zip(requests, answers, strict=True):
+            expected = world.truth(request.ids, request.owed)[: request.max_tokens]
+            complete = request.cancel_at == request.close_at == NEVER
+            assert answer == (expected if complete else expected[: len(answer)])
+
+
+def run(engine: SpeculativeEngine, request: Request, answer: list[int]) -> Iterator[bool]:
+    """Collect one request's tokens, handing over after each step."""
+    questions = 0
+
+    def cancelled() -> bool:
+        nonlocal questions
+        questions += 1
+        return questions > request.cancel_at
+
+    steps = engine.generate(request.ids, Limits(request.max_tokens), cancelled, owed=request.owed)
+    try:
+        for count, step in enumerate(steps):
+            answer.extend(step.tokens)
+            yield True
+            if count + 1 >= request.close_at:
+                break
+    except Cancelled:
+        assert request.cancel_at != NEVER
+    steps.close()  # type: ignore[attr-defined]
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Documents that are typed into, cut, edited and asked about again."""
+    tokens = st.integers(0, TEXT_TOKENS - 1)
+    documents: list[list[int]] = [draw(st.lists(tokens, min_size=1, max_size=40))]
+    rounds = []
+    for _ in range(draw(st.integers(1, 4))):
+        requests = []
+        for _ in range(draw(st.integers(1, 3))):
+            ids = list(draw(st.sampled_from(documents)))
+            kind = draw(st.sampled_from(["same", "typed", "cut", "edited", "other"]))
+            if kind == "typed":
+                ids += draw(st.lists(tokens, min_size=1, max_size=12))
+            elif kind == "cut":
+                ids = ids[: draw(st.integers(1, len(ids)))]
+            elif kind == "edited":
+                ids[draw(st.integers(0, len(ids) - 1))] = draw(tokens)
+            elif kind == "other":
+                ids = draw(st.lists(tokens, min_size=1, max_size=40))
+            documents.append(ids)
+            requests.append(draw(request_for(tuple(ids))))
+        rounds.append(tuple(requests))
+    draft = DraftConfig(
+        model_depth=draw(st.integers(1, 4)),
+        model_width=draw(st.integers(1, 4)),
+        suffix_min_match=draw(st.integers(1, 2)),
+        max_nodes=draw(st.integers(1, 32)),
+    )
+    drafter = draw(st.sampled_from(["none", "suffix", "near", "far", "random", "merged"]))
+    order = draw(st.lists(st.integers(0, 2), min_size=1, max_size=6))
+    return Scenario(drafter, draft, tuple(rounds), tuple(order))
+
+
+def request_for(ids: tuple[int, ...]) -> st.SearchStrategy[Request]:
+    rarely: Any = st.one_of(st.just(NEVER), st.just(NEVER), st.integers(1, 8))
+    return st.builds(
+        Request,
+        ids=st.just(ids),
+        max_tokens=st.integers(1, 12),
+        owed=st.text(LETTERS, max_size=5).map(str.encode),
+        cancel_at=rarely,
+        close_at=rarely,
+    )
