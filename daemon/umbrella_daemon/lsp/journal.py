@@ -1,0 +1,87 @@
+"""What became of the requests of one window: counts, the reason of the latest silence, traces.
+
+Tells the editor of the state only when it is different, and of single requests only when the user
+has asked for a trace.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from lsprotocol import types
+
+from umbrella_daemon.wire import Completed, Phase, Reason
+
+# these follow from typing on; they say nothing about the state
+PASSING: Final = frozenset({Reason.CANCELLED, Reason.SUPERSEDED})
+
+
+class Journal:
+    """`tell` gets the state whenever it changes: phase, message, percent, reason."""
+
+    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.requests = 0
+        self.shown = 0
+        self.accepted = 0
+        self.reasons: Counter[str] = Counter()
+        self._tell = tell
+        self._phase = Phase("starting", "the daemon is not connected yet")
+        self._silence = Completed(id=0)
+        self._told: dict[str, Any] = {}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Where the daemon is and why nothing is shown, for a status line."""
+        silence = self._silence.detail if self._phase.phase == "ready" else ""
+        return {
+            "phase": self._phase.phase,
+            "message": silence or self._phase.message,
+            "percent": self._phase.percent,
+            "reason": self._silence.reason,
+        }
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many requests ended in which way since the window was opened."""
+        return {
+            "requests": self.requests,
+            "shown": self.shown,
+            "accepted": self.accepted,
+            "reasons": dict(self.reasons),
+        }
+
+    def enter(self, phase: Phase) -> None:
+        """Note where the daemon is on its way."""
+        self._phase = phase
+        self._tell_if_changed()
+
+    def record(self, completed: Completed) -> None:
+        """Note how a request ended."""
+        self.requests += 1
+        self.shown += bool(completed.text)
+        if completed.reason:
+            self.reasons[completed.reason] += 1
+        if completed.reason not in PASSING:
+            self._silence = completed
+            self._tell_if_changed()
+
+    def _tell_if_changed(self) -> None:
+        if self.state != self._told:
+            self._told = self.state
+            self._tell(self._told)
+
+
+def trace(
+    params: types.InlineCompletionParams, completed: Completed, ms: float, verbose: bool
+) -> types.LogTraceParams:
+    """Describe one request for `$/logTrace`; `ms` is what the editor waited."""
+    where = f"{params.text_document.uri}:{params.position.line + 1}:{params.position.character + 1}"
+    what = f"{len(completed.text)} characters" if completed.text else f"nothing ({why(completed)})"
+    details = msgspec.json.encode(completed.trace).decode() if verbose else None
+    return types.LogTraceParams(f"inlineCompletion {where}: {what} in {ms:.1f} ms", details)
+
+
+def why(completed: Completed) -> str:
+    """Give reason and detail of a silence in one phrase."""
+    return ": ".join(filter(None, (completed.reason, completed.detail)))

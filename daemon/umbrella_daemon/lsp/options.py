@@ -1,0 +1,72 @@
+"""The editor's settings → `Settings`: initialization options below, configuration above.
+
+Both hold the same keys as the settings file, either bare or under the section `umbrella`. What
+cannot be used is reported once and leaves the settings as they were. Knows nothing of how the
+editor is asked or told.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from umbrella_daemon.settings import Settings, SettingsError, load_settings
+
+SECTION: Final = "umbrella"
+# keys of the section that are the editor extensions' own business
+EDITOR_KEYS: Final = frozenset({"editor", "server", "trace"})
+# what the running daemon was started with; the rest goes with each request
+DAEMON_KEYS: Final = ("pair", "engine", "draft", "prompt", "daemon", "models")
+
+
+class Options:
+    """The settings of one editor window; `complain` shows a sentence to its user."""
+
+    def __init__(self, complain: Callable[[str], None]) -> None:
+        self.settings = Settings()
+        self._complain = complain
+        self._complaint = ""
+        self._initial: Mapping[str, object] = {}
+
+    def initialize(self, raw: object) -> None:
+        """Take `initializationOptions`."""
+        self._initial = section(raw) or _bare(raw)
+        self._load({})
+
+    def configure(self, raw: object) -> tuple[str, ...]:
+        """Take configuration; give the keys that a running daemon does not take over."""
+        before = self.settings
+        self._load(_bare(raw))
+        return tuple(
+            key for key in DAEMON_KEYS if getattr(before, key) != getattr(self.settings, key)
+        )
+
+    def _load(self, configuration: Mapping[str, object]) -> None:
+        try:
+            self.settings = load_settings(_merged(self._initial, configuration))
+        except SettingsError as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._complain(f"Umbrella: {error} The settings stay as they were.")
+        else:
+            self._complaint = ""
+
+
+def section(raw: object) -> Mapping[str, object]:
+    """Give what stands under `umbrella` in a client's settings."""
+    return _bare(raw.get(SECTION)) if isinstance(raw, Mapping) else {}
+
+
+def _bare(raw: object) -> Mapping[str, object]:
+    if not isinstance(raw, Mapping):
+        return {}
+    return {key: value for key, value in raw.items() if key not in EDITOR_KEYS}
+
+
+def _merged(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            merged[key] = _merged(old, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
