@@ -1,0 +1,166 @@
+"""One client of the daemon: handshake, frames in, frames out.
+
+A client that sends what cannot be read is refused and only its own connection is closed; one that
+does not read its answers is dropped, so that it costs the others nothing.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+from typing import Final, Protocol, cast
+
+from umbrella_daemon import __version__, wire
+from umbrella_daemon.peer import peer
+
+log: Final = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS: Final = 10.0
+MAX_UNREAD_BYTES: Final = 4 * 2**20  # answers that a client has not read yet
+
+_numbers: Iterator[int] = itertools.count(1)
+
+
+class Desk(Protocol):
+    """What a connection asks of the service; every method is called in the event loop's thread."""
+
+    def arrive(self, connection: "Connection") -> None:
+        """Take in a client whose handshake was accepted."""
+        ...
+
+    def leave(self, connection: "Connection") -> None:
+        """Forget a client."""
+        ...
+
+    def complete(self, connection: "Connection", request: wire.Complete) -> None:
+        """Answer `request` once, later, through `Connection.answer`."""
+        ...
+
+    def cancel(self, connection: "Connection", request: int) -> None:
+        """Stop working on `request`."""
+        ...
+
+    def status(self, request: wire.GetStatus) -> wire.Status:
+        """Say how the daemon is."""
+        ...
+
+    def stop(self, why: str) -> None:
+        """Answer what is open and exit."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """The daemon's end of one client's socket."""
+
+    def __init__(self, desk: Desk) -> None:
+        loop = asyncio.get_running_loop()
+        self.number = next(_numbers)
+        self.name = ""  # "umbrella-lsp (process 123)" once the handshake is accepted
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self._desk = desk
+        self._reader = wire.FrameReader()
+        self._open: set[int] = set()  # requests not answered yet
+        self._transport: asyncio.Transport | None = None
+        self._late = loop.call_later(HANDSHAKE_SECONDS, self.refuse, "no handshake came")
+
+    def send(self, reply: wire.Reply) -> None:
+        """Send `reply` unless the client is gone."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(wire.frame(reply))
+
+    def answer(self, completed: wire.Completed) -> None:
+        """Send the answer to a `Complete`."""
+        self._open.discard(completed.id)
+        self.send(completed)
+
+    def refuse(self, message: str) -> None:
+        """Say why this connection ends, and end it."""
+        log.warning("client %d (%s) refused: %s", self.number, self.name or "unknown", message)
+        self.send(wire.Refused(message))
+        self.close()
+
+    def close(self) -> None:
+        """End the connection once what was sent has been read."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Refuse other users, whatever the file system let through."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(MAX_UNREAD_BYTES)
+        uid = peer(transport.get_extra_info("socket")).uid
+        if uid != os.getuid():
+            self.refuse(f"this daemon serves uid {os.getuid()} only, not uid {uid}")
+
+    def data_received(self, data: bytes) -> None:
+        """Serve each complete frame."""
+        if self._closing:
+            return
+        try:
+            requests = [wire.decode_request(body) for body in self._reader.feed(data)]
+        except (ValueError, RecursionError) as error:  # nesting without end is no ValueError
+            self.refuse(f"unreadable frame: {error}")
+            return
+        for request in requests:
+            if not self._closing:
+                self._serve(request)
+
+    def pause_writing(self) -> None:
+        """Drop a client that does not read."""
+        log.warning("client %d (%s) does not read; dropped", self.number, self.name)
+        self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop what the client asked for."""
+        self._late.cancel()
+        if self.name:
+            self._desk.leave(self)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    @property
+    def _closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def _serve(self, request: wire.Request) -> None:
+        match request:
+            case wire.Hello():
+                self._greet(request)
+            case _ if not self.name:
+                self.refuse("the first frame must be a handshake")
+            case wire.Complete(id=number):
+                if number in self._open:
+                    self.refuse(f"request {number} is open already; ids must differ")
+                    return
+                self._open.add(number)
+                self._desk.complete(self, request)
+            case wire.Cancel(id=number):
+                self._desk.cancel(self, number)
+            case wire.GetStatus():
+                self.send(self._desk.status(request))
+            case wire.Stop(id=number):
+                self.send(wire.Stopping(number))
+                self._desk.stop(f"{self.name} asked for it")
+
+    def _greet(self, hello: wire.Hello) -> None:
+        if self.name:
+            self.refuse("there was a handshake already")
+            return
+        if hello.protocol != wire.PROTOCOL:
+            self.refuse(
+                f"the daemon (Umbrella {__version__}, process {os.getpid()}) speaks protocol "
+                f"{wire.PROTOCOL} and {hello.client} (Umbrella {hello.version}) speaks "
+                f"{hello.protocol}; stop the daemon with `umbrella stop`, the next request starts "
+                "the right one"
+            )
+            return
+        self._late.cancel()
+        self.name = f"{hello.client} (process {hello.pid})"
+        self.send(wire.Welcome(wire.PROTOCOL, __version__, os.getpid()))
+        self._desk.arrive(self)

@@ -1,0 +1,122 @@
+"""Which request the one engine thread works on next, and when it stops.
+
+Every job that is submitted is answered exactly once: whoever takes a job out of the queue owes its
+answer. The newest request of a document wins; it takes the place in line of the one it replaces,
+so that documents are served in turn. What the user asked for by a key goes before what was asked
+for by typing. Knows nothing of sockets, prompts or models.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from umbrella_daemon.resident.job import Job, Key
+from umbrella_daemon.wire import Completed, Reason
+
+log: Final = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """A queue of jobs and the one thread that loads the engine and serves them."""
+
+    def __init__(self, load: Callable[[], None], work: Callable[[Job], Completed]) -> None:
+        self._load = load
+        self._work = work
+        self._waiting: dict[Key, Job] = {}  # in the order of arrival
+        self._running: Job | None = None
+        self._load_wanted = True
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin to load, then to serve."""
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue `job`; the older request of its document is answered `superseded`."""
+        with self._changed:
+            closed = self._closed
+            older = None if closed else self._waiting.get(job.key)
+            if not closed:
+                self._waiting[job.key] = job
+                self._stop_running(job.key, Reason.SUPERSEDED)
+                self._changed.notify()
+        if closed:
+            job.answer(job.silence(Reason.CANCELLED, "The daemon is stopping."))
+        if older is not None:
+            older.answer(older.silence(Reason.SUPERSEDED))
+
+    def cancel(self, client: int, request: int) -> None:
+        """Stop request `request` of `client`; nothing happens when it is answered already."""
+        self._drop(lambda job: job.client == client and job.request.id == request)
+
+    def leave(self, client: int) -> None:
+        """Stop everything that `client` asked for."""
+        self._drop(lambda job: job.client == client)
+
+    def reload(self) -> None:
+        """Load once more, before anything else is served."""
+        with self._changed:
+            self._load_wanted = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Stop everything and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._drop(lambda _: True)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the thread to end; whether it did."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _drop(self, unwanted: Callable[[Job], bool]) -> None:
+        with self._changed:
+            dropped = [job for job in self._waiting.values() if unwanted(job)]
+            for job in dropped:
+                del self._waiting[job.key]
+            if self._running is not None and unwanted(self._running):
+                self._running.stopped = self._running.stopped or Reason.CANCELLED
+        for job in dropped:
+            job.answer(job.silence(Reason.CANCELLED))
+
+    def _stop_running(self, key: Key, reason: str) -> None:
+        if self._running is not None and self._running.key == key:
+            self._running.stopped = self._running.stopped or reason
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._running = None
+                self._changed.wait_for(lambda: self._closed or self._load_wanted or self._waiting)
+                if self._closed:
+                    return
+                loading, self._load_wanted = self._load_wanted, False
+                job = None if loading else self._next()
+                self._running = job
+            if job is None:
+                self._load()
+            else:
+                job.answer(self._serve(job))
+
+    def _next(self) -> Job:
+        """Take the first explicit job out of the queue, else the first."""
+        jobs = self._waiting.values()
+        job = next((job for job in jobs if job.request.explicit), None) or next(iter(jobs))
+        del self._waiting[job.key]
+        return job
+
+    def _serve(self, job: Job) -> Completed:
+        try:
+            return self._work(job)
+        except BaseException as error:  # a panic in a compiled tokenizer is no Exception
+            log.exception("request %d of client %d failed", job.request.id, job.client)
+            return job.silence(
+                Reason.ERROR,
+                f"The engine failed ({type(error).__name__}: {error}); `umbrella logs` has the "
+                "details. The next request starts afresh.",
+            )

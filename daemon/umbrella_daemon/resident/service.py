@@ -1,0 +1,233 @@
+"""The resident daemon: its lifetime, its clients and the way of a request between them.
+
+The event loop's thread owns everything here; the engine's thread runs `_load` and `_work` and
+speaks back through `_call`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from umbrella_daemon import __version__, wire
+from umbrella_daemon.paths import lock_path, log_path, socket_path
+from umbrella_daemon.resident.claim import Claim
+from umbrella_daemon.resident.completer import Completer
+from umbrella_daemon.resident.connection import Connection
+from umbrella_daemon.resident.job import Job
+from umbrella_daemon.resident.loading import Loaded, PhaseReport, load_engine
+from umbrella_daemon.resident.log import open_log
+from umbrella_daemon.resident.scheduler import Scheduler
+from umbrella_daemon.resident.state import State
+from umbrella_daemon.settings import Settings, SettingsError
+from umbrella_daemon.wire import Completed, Phase, Reason
+from umbrella_engine.errors import EngineError
+
+log: Final = logging.getLogger(__name__)
+
+BACKLOG: Final = 512
+WATCH_SECONDS: Final = 5.0  # between two looks whether the socket is still ours
+ENGINE_STOP_SECONDS: Final = 5.0  # for the forward pass that is under way
+FLUSH_SECONDS: Final = 1.0  # for clients to read their last answers
+
+
+class Service:
+    """Serves clients over `claim`'s socket until told to stop; see `connection.Desk`."""
+
+    def __init__(self, settings: Settings, claim: Claim) -> None:
+        self._settings = settings
+        self._claim = claim
+        self._state = State(settings)
+        self._scheduler = Scheduler(self._load, self._work)
+        self._completer: Completer | None = None  # the engine thread's
+        self._clients: set[Connection] = set()
+        self._connections: set[Connection] = set()  # those before their handshake as well
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Load and serve; returns when the daemon should exit."""
+        server = await self._loop.create_unix_server(self._accept, sock=listener, backlog=BACKLOG)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
+        self._scheduler.start()
+        self._wait_for_clients()
+        self._watch()
+        await self._stopping.wait()
+        server.close()
+        self._claim.withdraw()
+        await self._finish()
+
+    def arrive(self, connection: Connection) -> None:
+        """Take in a client; its arrival is the occasion to try a failed load again."""
+        self._clients.add(connection)
+        log.info("%s arrived", connection.name)
+        if self._idle is not None:
+            self._idle.cancel()
+        connection.send(self._state.phase)
+        if self._state.phase.phase == "failed":
+            self._set_phase(Phase("starting", "Loading is tried again."))
+            self._scheduler.reload()
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a client and stop its work."""
+        self._clients.discard(connection)
+        log.info("%s left", connection.name)
+        self._scheduler.leave(connection.number)
+        if not self._clients:
+            self._wait_for_clients()
+
+    def complete(self, connection: Connection, request: wire.Complete) -> None:
+        """Queue `request`, or answer at once while there is no engine."""
+        job = Job(connection.number, request, partial(self._call, self._answer, connection))
+        phase = self._state.phase
+        if phase.phase == "ready":
+            self._scheduler.submit(job)
+        else:
+            reason = Reason.FAILED if phase.phase == "failed" else Reason.LOADING
+            self._answer(connection, job.silence(reason, _spoken(phase)))
+
+    def cancel(self, connection: Connection, request: int) -> None:
+        """Stop working on `request`."""
+        self._scheduler.cancel(connection.number, request)
+
+    def status(self, request: wire.GetStatus) -> wire.Status:
+        """Say how the daemon is."""
+        names = sorted(client.name for client in self._clients)
+        return self._state.status(request.id, names, request.traces)
+
+    def stop(self, why: str) -> None:
+        """Answer what is open and exit."""
+        if not self._stopping.is_set():
+            log.info("stopping: %s", why)
+            self._stopping.set()
+
+    def _accept(self) -> Connection:
+        connection = Connection(self)
+        self._connections.add(connection)
+        connection.lost.add_done_callback(lambda _: self._connections.discard(connection))
+        return connection
+
+    def _answer(self, connection: Connection, completed: Completed) -> None:
+        self._state.record(completed)
+        log.info("%s", _summary(completed))
+        connection.answer(completed)
+
+    def _set_phase(self, phase: Phase) -> None:
+        self._state.phase = phase
+        log.info("phase %s", _spoken(phase))
+        for client in self._clients:
+            client.send(phase)
+
+    def _set_loaded(self, loaded: Loaded) -> None:
+        self._state.loaded(loaded)
+        info = loaded.engine.info
+        self._set_phase(Phase("ready", f"{loaded.pair} ({info.device}, {info.dtype})"))
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call `function` in the event loop's thread, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _load(self) -> None:
+        try:
+            loaded = load_engine(self._settings, PhaseReport(partial(self._call, self._set_phase)))
+        except BaseException as error:  # the thread must live on to try again
+            log.exception("loading failed")
+            self._call(self._set_phase, Phase("failed", _explained(error)))
+        else:
+            self._completer = Completer(loaded.engine, self._settings)
+            self._call(self._set_loaded, loaded)
+
+    def _work(self, job: Job) -> Completed:
+        assert self._completer is not None, "jobs are submitted once the engine is ready"
+        return self._completer.complete(job)
+
+    def _wait_for_clients(self) -> None:
+        minutes = self._settings.daemon.idle_minutes
+        if minutes > 0:
+            why = f"no client for {minutes:g} minutes"
+            self._idle = self._loop.call_later(minutes * 60, self.stop, why)
+
+    def _watch(self) -> None:
+        if self._claim.holds():
+            self._loop.call_later(WATCH_SECONDS, self._watch)
+        else:  # clients cannot find us any more; a new daemon can take our place once we are gone
+            self.stop("the socket was removed or replaced")
+
+    async def _finish(self) -> None:
+        """Answer what is open, let the clients read it, and let go of them."""
+        self._scheduler.close()
+        if self._state.phase.phase == "ready":  # loading cannot be interrupted, nor need it be
+            await asyncio.to_thread(self._scheduler.join, ENGINE_STOP_SECONDS)
+        await asyncio.sleep(0)  # the last answers are on their way through `_call`
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+        if connections:
+            await asyncio.wait([one.lost for one in connections], timeout=FLUSH_SECONDS)
+        for connection in connections:
+            connection.abort()
+
+
+def run(settings: Settings) -> int:
+    """Be the daemon until told to stop; gives the exit status, 0 at once if one runs already.
+
+    Raises SettingsError where the socket or its lock can have no place.
+    """
+    claim = Claim(socket_path(settings), lock_path(settings))
+    if not claim.take():
+        sys.stderr.write(f"another daemon serves {claim.path} already\n")
+        return 0
+    open_log(log_path(), settings.daemon.log_level)
+    try:
+        asyncio.run(_serve(settings, claim))
+    except SettingsError:
+        raise
+    except Exception:
+        log.exception("the daemon failed")
+        return 1
+    finally:
+        claim.withdraw()
+        claim.release()
+    return 0
+
+
+async def _serve(settings: Settings, claim: Claim) -> None:
+    listener = claim.bind()
+    log.info("Umbrella %s serves at %s", __version__, claim.path)
+    await Service(settings, claim).serve(listener)
+    log.info("stopped")
+
+
+def _spoken(phase: Phase) -> str:
+    percent = "" if phase.percent is None else f" {phase.percent} %"
+    return f"{phase.phase}{percent}: {phase.message}"
+
+
+def _explained(error: BaseException) -> str:
+    if isinstance(error, EngineError | SettingsError):
+        return str(error)
+    return (
+        f"the model could not be loaded ({type(error).__name__}: {error}); `umbrella logs` has "
+        "the details and `umbrella doctor` checks this machine"
+    )
+
+
+def _summary(completed: Completed) -> str:
+    """One line of a request for the log; no text of any document."""
+    trace = completed.trace
+    outcome = completed.reason or f"{len(completed.text)} characters"
+    stages = " ".join(f"{stage}={ms:.1f}" for stage, ms in trace.ms.items())
+    return (
+        f"{trace.document} version={trace.version} {trace.language}: {outcome}; "
+        f"prompt={trace.prompt_tokens} reused={trace.reused_tokens} "
+        f"prefilled={trace.prefilled_tokens} steps={trace.target_steps} "
+        f"drafted={trace.drafted_tokens} accepted={trace.accepted_tokens}; ms {stages}"
+    )

@@ -1,0 +1,65 @@
+"""What the daemon can tell about itself: phase, pair, counts and the latest traces.
+
+Belongs to the thread of the event loop; nothing here locks.
+"""
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+
+import psutil
+
+from umbrella_daemon import __version__
+from umbrella_daemon.resident.loading import Loaded
+from umbrella_daemon.settings import Settings
+from umbrella_daemon.wire import Completed, Phase, Status, Trace
+
+
+class State:
+    """Filled in by the service, read by `umbrella status`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.phase = Phase("starting", "The daemon is starting.")
+        self._pair = settings.pair
+        self._device = ""
+        self._dtype = ""
+        self._started = time.monotonic()
+        self._requests = 0
+        self._shown = 0
+        self._reasons: Counter[str] = Counter()
+        self._traces: deque[Trace] = deque(maxlen=settings.daemon.traces)
+        self._process = psutil.Process()
+
+    def loaded(self, loaded: Loaded) -> None:
+        """Note which engine is resident."""
+        info = loaded.engine.info
+        self._pair, self._device, self._dtype = loaded.pair, info.device, info.dtype
+
+    def record(self, completed: Completed) -> None:
+        """Count an answer and keep its trace."""
+        self._requests += 1
+        if completed.reason:
+            self._reasons[completed.reason] += 1
+        else:
+            self._shown += 1
+        self._traces.append(completed.trace)
+
+    def status(self, request: int, clients: Iterable[str], traces: int) -> Status:
+        """Answer `GetStatus`, with the latest `traces` traces."""
+        return Status(
+            request,
+            phase=self.phase,
+            version=__version__,
+            pid=os.getpid(),
+            uptime_seconds=time.monotonic() - self._started,
+            pair=self._pair,
+            device=self._device,
+            dtype=self._dtype,
+            rss_bytes=self._process.memory_info().rss,
+            clients=list(clients),
+            requests=self._requests,
+            shown=self._shown,
+            reasons=dict(self._reasons),
+            traces=list(self._traces)[-traces:] if traces > 0 else [],
+        )
