@@ -23,7 +23,7 @@ def choose(logits: Tensor, tree: Tree, owed: bytes, healing: Healing) -> list[in
     if owed:
         for row, debt in enumerate([owed, *debts(tree, owed, healing)]):
             if debt:
-                allowed = torch.from_numpy(healing.allowed(debt)).to(logits.device)
+                allowed = torch.tensor(healing.allowed(debt), device=logits.device)
                 choices[row] = int(allowed[logits[row, allowed].argmax()])
     return choices
 

@@ -137,7 +137,7 @@ def plain_greedy(
     while len(out) < max_tokens:
         logits = next_logits([*ids, *out])
         if owed:
-            allowed = torch.from_numpy(healing.allowed(owed))
+            allowed = torch.tensor(healing.allowed(owed))
             token = int(allowed[logits[allowed].argmax()])
             owed = healing.after(owed, token) or b""
         else:

@@ -83,9 +83,12 @@ class ModelDraft:
             self._evaluated = len(tree)
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """Keep the part of the tree that the target agreed with; the rest is read next time."""
+        """Keep the part of the tree that the target agreed with; the rest is read next time.
+
+        The last token is always read again: the next tree hangs below its logits.
+        """
         tree, path, node = self._tree, [], ROOT
-        for token in tokens:
+        for token in tokens[:-1]:
             below = tree.child(node, token)
             if below is None or below >= self._evaluated:
                 break
@@ -116,7 +119,7 @@ class ModelDraft:
 
     def _best_allowed(self, log_probs: Tensor, debt: bytes) -> tuple[list[float], list[int]]:
         """The best tokens of one row that keep the promise, with their log-probabilities."""
-        allowed = torch.from_numpy(self._healing.allowed(debt)).to(log_probs.device)
+        allowed = torch.tensor(self._healing.allowed(debt), device=log_probs.device)
         width = min(self._config.model_width, len(allowed))
         best, places = log_probs[allowed].log_softmax(dim=-1).topk(width)
         return best.tolist(), allowed[places].tolist()
