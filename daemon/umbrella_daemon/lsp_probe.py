@@ -145,6 +145,10 @@ class LanguageServer:
         """Send a notification."""
         self._send({"method": method, "params": params})
 
+    async def ended(self) -> None:
+        """Wait until the process has gone."""
+        await self._process.wait()
+
     async def close(self) -> None:
         """End the server as the protocol says, by force where it does not go."""
         try:

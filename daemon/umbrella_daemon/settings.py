@@ -108,7 +108,6 @@ def load_settings(
     environ = os.environ if environ is None else environ
     for values, where in [_read(path), *_from_environment(environ), (overrides or {}, place)]:
         settings = lay(settings, values, where)
-    _check_fit(settings)
     return settings
 
 
@@ -143,15 +142,3 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Layer]:
 
 def _variable(key: str) -> str:
     return PREFIX + key.replace(".", "__").upper()
-
-
-def _check_fit(settings: Settings) -> None:
-    prompt, answer = settings.prompt, settings.completion.max_tokens
-    wanted = prompt.prefix_tokens + prompt.suffix_tokens + answer
-    if wanted > settings.engine.context_tokens:
-        raise SettingsError(
-            f"prompt.prefix_tokens {prompt.prefix_tokens} + prompt.suffix_tokens "
-            f"{prompt.suffix_tokens} + completion.max_tokens {answer} = {wanted} tokens do not fit "
-            f"into engine.context_tokens = {settings.engine.context_tokens}; lower one of the "
-            "three or raise the last."
-        )

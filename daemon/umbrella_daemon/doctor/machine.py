@@ -1,0 +1,84 @@
+"""Checks of the machine: device, memory, disk."""
+
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from umbrella_daemon.doctor.finding import Finding, fail, ok, warn
+from umbrella_daemon.paths import log_path, models_directory
+from umbrella_daemon.settings import Settings
+
+SPARE_DISK_MB: Final = 2000
+
+
+async def device(settings: Settings) -> Finding:
+    """Where the model will run."""
+    import torch
+
+    wanted = settings.engine.device
+    if torch.cuda.is_available():
+        gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        names = ", ".join(f"{gpu.name} with {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
+        if wanted.startswith("cuda:") and int(wanted[5:]) >= len(gpus):
+            return fail(f"no {wanted}; there is {names}", "Correct the setting engine.device.")
+        return ok(f"{wanted}: {names}" if wanted != "cpu" else f"{_cpu()} (GPU there: {names})")
+    if wanted.startswith("cuda"):
+        return fail(
+            f"engine.device is {wanted}, but torch sees no GPU",
+            "Set engine.device to auto or cpu, or install a GPU driver and torch for CUDA.",
+        )
+    if shutil.which("nvidia-smi") and torch.version.cuda is None:
+        return warn(
+            f"{_cpu()}; there is an NVIDIA driver, but this torch is for the CPU only",
+            "To use the GPU, install a CUDA build of torch into the same environment.",
+        )
+    return ok(_cpu())
+
+
+def _cpu() -> str:
+    import torch
+
+    cores = psutil.cpu_count(logical=False) or os.cpu_count()
+    capability = torch.backends.cpu.get_cpu_capability()
+    bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    speed = "bfloat16 supported" if bf16 else "no bfloat16 instructions, float32 is used"
+    return f"CPU, {cores} cores, {platform.machine()} {capability}, {speed}"
+
+
+async def memory(_: Settings) -> Finding:
+    """How much memory is free."""
+    found = psutil.virtual_memory()
+    text = f"{found.available / 2**30:.1f} of {found.total / 2**30:.1f} GiB available"
+    if found.available < 2**30:
+        return warn(text, "Close something: the smallest pair takes about 1 GiB.")
+    return ok(text)
+
+
+async def disk(settings: Settings) -> Finding:
+    """Whether weights and the log can be written."""
+    directory = models_directory(settings)
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        return fail(
+            f"{existing} cannot be written to", "Change its owner, or the setting models.directory."
+        )
+    if (log := log_path()).exists() and not os.access(log, os.W_OK):
+        return fail(f"the log {log} cannot be written to", "Delete it, or change its owner.")
+    free_mb = shutil.disk_usage(existing).free // 2**20
+    text = f"{free_mb:,} MiB free at {_home(directory)}"
+    if free_mb < SPARE_DISK_MB:
+        advice = "Free some space, or keep weights elsewhere with the setting models.directory."
+        return warn(text, advice)
+    return ok(text)
+
+
+def _home(path: Path) -> str:
+    """Write a path of the user's with "~"."""
+    try:
+        return str("~" / path.relative_to(Path.home()))
+    except ValueError:
+        return str(path)

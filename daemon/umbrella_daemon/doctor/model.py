@@ -1,0 +1,53 @@
+"""Checks of the model: which pair, and whether its weights are here."""
+
+from umbrella_daemon.doctor.finding import Finding, fail, ok, warn
+from umbrella_daemon.paths import models_directory
+from umbrella_daemon.resident.loading import SCRIPTED
+from umbrella_daemon.resident.pick import pick_pair
+from umbrella_daemon.settings import Settings, SettingsError
+from umbrella_engine.errors import EngineError
+from umbrella_engine.sources import is_fetched
+
+LIST: str = "`umbrella models` lists what there is; the setting is pair."
+
+
+async def pair(settings: Settings) -> Finding:
+    """Which pair is loaded, and why."""
+    if settings.pair == SCRIPTED:
+        return ok(SCRIPTED)
+    try:
+        found, why = pick_pair(settings)
+    except (EngineError, SettingsError) as error:
+        return fail(str(error), LIST)
+    return ok(f"{found.name}: {why}")
+
+
+async def weights(settings: Settings) -> Finding:
+    """Whether the weights are on this machine."""
+    if settings.pair == SCRIPTED:
+        return ok("none needed")
+    found, _ = pick_pair(settings)
+    sources = [found.target] if found.draft is None else [found.target, found.draft]
+    directory = models_directory(settings)
+    missing = [source for source in sources if not is_fetched(source, directory)]
+    if not missing:
+        return ok(f"here, in {directory}")
+    size = sum(source.download_mb for source in missing)
+    said = f"{size} MB are still to be fetched" if size else "still to be fetched"
+    if settings.models.offline:
+        return fail(
+            f"{said}, and models.offline is set",
+            f"Allow it once: umbrella -s models.offline=false models get {found.name}",
+        )
+    return warn(
+        said, f"The first start fetches them; ahead of it: umbrella models get {found.name}"
+    )
+
+
+def fetched(settings: Settings) -> bool:
+    """Whether the daemon can load without fetching anything."""
+    if settings.pair == SCRIPTED:
+        return True
+    found, _ = pick_pair(settings)
+    sources = [found.target] if found.draft is None else [found.target, found.draft]
+    return all(is_fetched(source, models_directory(settings)) for source in sources)

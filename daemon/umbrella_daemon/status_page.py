@@ -1,0 +1,94 @@
+"""The daemon's `Status` and the traces in it as tables for a person."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from umbrella_daemon.wire import Status, Trace
+
+PHASE_STYLE = {"ready": "bold green", "failed": "bold red"}
+TRACE_COLUMNS = (
+    "document",
+    "prompt",
+    "reused",
+    "prefilled",
+    "drafted",
+    "accepted",
+    "steps",
+    "written",
+    "ms",
+)
+
+
+def page(status: Status) -> RenderableType:
+    """Lay out everything."""
+    parts: list[RenderableType] = [_facts(status)]
+    if status.traces:
+        parts += [Text(), trace_table(status.traces)]
+    return Group(*parts)
+
+
+def _facts(status: Status) -> Table:
+    phase = Text(status.phase.phase, PHASE_STYLE.get(status.phase.phase, "bold yellow"))
+    if status.phase.phase != "ready":
+        phase.append(f"  {status.phase.message}", "default")
+        if status.phase.percent is not None:
+            phase.append(f" {status.phase.percent} %")
+    up = timedelta(seconds=round(status.uptime_seconds))
+    shown = f", {status.shown} shown" if status.requests else ""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("daemon", phase)
+    table.add_row("pair", Text(status.pair or "not chosen yet"))
+    table.add_row("device", Text(f"{status.device}, {status.dtype}" if status.device else "-"))
+    table.add_row("memory", f"{status.rss_bytes / 1e6:,.0f} MB")
+    table.add_row("process", f"{status.pid}, up {up}, version {status.version}")
+    table.add_row("clients", Text(", ".join(status.clients) or "none"))
+    table.add_row("requests", f"{status.requests}{shown}")
+    if status.reasons:
+        table.add_row("silence", reasons(status.reasons))
+    return table
+
+
+def reasons(counted: dict[str, int]) -> str:
+    """Say how often nothing was shown, and why, most frequent first."""
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {count}" for reason, count in ordered)
+
+
+def trace_table(traces: Iterable[Trace]) -> Table:
+    """One line a request; counts are tokens."""
+    table = Table(*TRACE_COLUMNS, "stages", header_style="dim", box=None, pad_edge=False)
+    for column in table.columns[1 : len(TRACE_COLUMNS)]:
+        column.justify = "right"
+    for trace in traces:
+        table.add_row(
+            Text(trace.document.rsplit("/", 1)[-1] or "-"),
+            *(
+                str(count)
+                for count in (
+                    trace.prompt_tokens,
+                    trace.reused_tokens,
+                    trace.prefilled_tokens,
+                    trace.drafted_tokens,
+                    trace.accepted_tokens,
+                    trace.target_steps,
+                    trace.generated_tokens,
+                )
+            ),
+            f"{trace.ms.get('total', 0):.0f}",
+            Text(trace.reason or stages(trace.ms), "yellow" if trace.reason else "dim"),
+        )
+    return table
+
+
+def stages(ms: dict[str, float]) -> str:
+    """Say where the time went, the longest stage first; what took under 1 ms is left out."""
+    ordered = sorted(ms.items(), key=lambda item: -item[1])
+    return ", ".join(
+        f"{name} {took:.0f}" for name, took in ordered if name != "total" and took >= 1
+    )
