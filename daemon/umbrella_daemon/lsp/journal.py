@@ -53,6 +53,8 @@ class Journal:
 
     def enter(self, phase: Phase) -> None:
         """Note where the daemon is on its way."""
+        if phase.phase == "ready" != self._phase.phase:
+            self._silence = Completed(id=0)  # what kept it silent on its way is over
         self._phase = phase
         self._tell_if_changed()
 

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 NAME: Final = "umbrella-lsp"
 STATUS: Final = "umbrella/status"
-WATCH_SECONDS: Final = 2.0
+WATCH_SECONDS: Final = 1.0
 FAREWELL_SECONDS: Final = 2.0
 
 

@@ -28,7 +28,8 @@ class Options:
 
     def initialize(self, raw: object) -> None:
         """Take `initializationOptions`."""
-        self._initial = section(raw) or _bare(raw)
+        bare = isinstance(raw, Mapping) and SECTION not in raw
+        self._initial = _bare(raw) if bare else section(raw)
         self._load({})
 
     def configure(self, raw: object) -> tuple[str, ...]:
