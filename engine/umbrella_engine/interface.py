@@ -94,6 +94,10 @@ class Tokenizer(Protocol):
         """Bytes that `token` adds to the text; empty for control tokens."""
         ...
 
+    def __hash__(self) -> int:
+        """Tell tokenizers apart by identity: caches of encoded text key on them."""
+        ...
+
 
 class Engine(Protocol):
     """A resident target, with or without a draft."""
