@@ -43,5 +43,5 @@ class Ghost:
         for index, line in enumerate(text.split("\n", allow_blank=True)):
             virtual = cursor_line < index <= cursor_line + ghost_lines
             number = first + index + 1 - max(0, min(index - cursor_line, ghost_lines))
-            gutter = Text("     │ " if virtual else f"{number:4} │ ", "dim")
-            yield gutter + line
+            gutter = "     │ " if virtual else f"{number:4} │ "
+            yield Text.assemble((gutter, "dim"), line)

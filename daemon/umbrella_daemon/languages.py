@@ -16,7 +16,6 @@ BY_NAME: Final = {
 
 BY_EXTENSION: Final = {
     "bash": "shellscript",
-    "bat": "bat",
     "cc": "cpp",
     "cjs": "javascript",
     "clj": "clojure",

@@ -44,7 +44,8 @@ class ProgressDisplay:
         traceback: TracebackType | None,
     ) -> None:
         """Give the line back."""
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def show(self, message: str, percent: int | None = None) -> None:
         """Say what is being done; `percent` is None where the length of the way is unknown."""
@@ -59,6 +60,7 @@ class ProgressDisplay:
             total=None if percent is None else 100,
             completed=percent or 0,
             percent="" if percent is None else f"{percent} %",
+            refresh=True,
         )
 
     def _print(self, message: str, percent: int | None) -> None:

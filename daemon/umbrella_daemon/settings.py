@@ -32,7 +32,7 @@ __all__ = [
 
 Pair = Annotated[
     str,
-    Meta(min_length=1, description='"auto", a name from `umbrella models` or the path of a TOML'),
+    Meta(min_length=1, description='"auto", a name from `umbrella models` or a path'),
 ]
 
 

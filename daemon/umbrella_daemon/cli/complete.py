@@ -48,8 +48,8 @@ def complete(
 ) -> None:
     """Print what an editor would show at a place of a file.
 
-    LINE and COL count from 1; without COL the cursor is at the end of the line. On a terminal the suggestion is shown inside
-    the file; elsewhere only its text is printed.
+    LINE and COL count from 1; without COL the cursor is at the end of the line. On a terminal the
+    suggestion is shown inside the file; elsewhere only its text is printed.
     """
     limit = {} if max_tokens is None else {"completion.max_tokens": str(max_tokens)}
     question, completed = asyncio.run(_complete(invocation.settings(limit), place, language))
@@ -65,16 +65,15 @@ def complete(
 
 
 def _show(place: "Place", question: "Question", completed: "Completed") -> None:
-    from rich.console import Console
-
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.ghost import Ghost
 
-    console = Console()
-    if not console.is_terminal:
+    out = console()
+    if not out.is_terminal:
         click.echo(completed.text)
         return
     prefix, suffix = question.prefix, question.suffix
-    console.print(Ghost(str(place.path), prefix, completed.text, suffix, completed.replace_after))
+    out.print(Ghost(str(place.path), prefix, completed.text, suffix, completed.replace_after))
 
 
 def _fields(completed: "Completed") -> dict[str, object]:
@@ -85,8 +84,7 @@ def _fields(completed: "Completed") -> dict[str, object]:
 async def _complete(
     settings: "Settings", place: "Place", language: str | None
 ) -> "tuple[Question | None, Completed]":
-    from rich.console import Console
-
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.lsp.context import Silence
     from umbrella_daemon.place import question_at
     from umbrella_daemon.ready import ready_daemon
@@ -95,7 +93,7 @@ async def _complete(
     question = await question_at(place, language, settings.completion)
     if isinstance(question, Silence):
         return None, Completed(0, reason=question.reason, detail=question.detail)
-    async with ready_daemon(settings, NAME, Console(stderr=True)) as client:
+    async with ready_daemon(settings, NAME, console(stderr=True)) as client:
         return question, await client.complete(
             document=question.document,
             version=question.version,

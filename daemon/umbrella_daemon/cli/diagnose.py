@@ -17,19 +17,18 @@ def doctor(invocation: Invocation, as_json: bool) -> None:
 
     Exit code 1 when something keeps completions from coming.
     """
-    from rich.console import Console
-
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.doctor import examine
     from umbrella_daemon.doctor.report import line
 
-    console = Console()
+    out = console()
     findings = []
 
     async def run() -> None:
         async for name, finding in examine(invocation.settings):
             findings.append({"check": name} | msgspec.to_builtins(finding))
             if not as_json:
-                console.print(line(name, finding))
+                out.print(line(name, finding))
 
     asyncio.run(run())
     if as_json:
@@ -46,11 +45,10 @@ def demo(invocation: Invocation, stop: bool) -> None:
 
     Fetches the embedded default model the first time (93 MB).
     """
-    from rich.console import Console
-
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.demo import demo
 
-    asyncio.run(demo(invocation.settings(), Console(), stop=stop))
+    asyncio.run(demo(invocation.settings(), console(), stop=stop))
 
 
 COMMANDS = (doctor, demo)

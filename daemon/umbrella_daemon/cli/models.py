@@ -26,32 +26,40 @@ def models(ctx: click.Context) -> None:
 @click.pass_obj
 def list_models(invocation: Invocation, as_json: bool = False) -> None:
     """List the pairs: size, memory, whether the weights are here, which one is chosen and why."""
-    from rich.console import Console
     from rich.table import Table
 
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.pairs import list_pairs
     from umbrella_daemon.paths import models_directory
     from umbrella_daemon.resident.pick import pick_pair
+    from umbrella_daemon.settings import SettingsError
+    from umbrella_engine.errors import EngineError
 
     settings = invocation.settings()
-    chosen, why = pick_pair(settings)
+    try:
+        pair, why = pick_pair(settings)
+        chosen = pair.name
+    except (EngineError, SettingsError) as error:  # the list may be what helps
+        chosen, why = "", str(error)
     rows = [_row(pair, settings, chosen) for pair in list_pairs()]
     if as_json:
-        click.echo(json.dumps({"chosen": chosen.name, "why": why, "pairs": rows}, indent=2))
+        click.echo(json.dumps({"chosen": chosen, "why": why, "pairs": rows}, indent=2))
         return
     table = Table("", "pair", "download", "memory", "here", "", header_style="dim", box=None)
+    for column in table.columns[2:4]:
+        column.justify = "right"
     for row in rows:
         mark = "→" if row["chosen"] else ""
         sizes = [f"{row[key]:,} MB" if row[key] else "-" for key in ("download_mb", "memory_mb")]
         here = "yes" if row["fetched"] else "no"
         table.add_row(mark, str(row["name"]), *sizes, here, str(row["summary"]))
-    console = Console()
-    console.print(table)
-    console.print(f"\n→ {chosen.name}: {why}", markup=False, highlight=False)
-    console.print(f"Weights are kept in {models_directory(settings)}", style="dim", highlight=False)
+    out = console()
+    out.print(table)
+    out.print(f"\n→ {chosen}: {why}" if chosen else f"\n{why}", markup=False, highlight=False)
+    out.print(f"Weights are kept in {models_directory(settings)}", style="dim", highlight=False)
 
 
-def _row(pair: "PairConfig", settings: "Settings", chosen: "PairConfig") -> dict[str, object]:
+def _row(pair: "PairConfig", settings: "Settings", chosen: str) -> dict[str, object]:
     from umbrella_daemon.paths import models_directory
     from umbrella_engine.sources import is_fetched
 
@@ -62,7 +70,7 @@ def _row(pair: "PairConfig", settings: "Settings", chosen: "PairConfig") -> dict
         "download_mb": sum(source.download_mb for source in _sources(pair)),
         "memory_mb": pair.needs_mb,
         "fetched": all(is_fetched(source, directory) for source in _sources(pair)),
-        "chosen": pair.name == chosen.name,
+        "chosen": pair.name == chosen,
     }
 
 
@@ -75,8 +83,7 @@ def _sources(pair: "PairConfig") -> "list[ModelSource]":
 @click.pass_obj
 def get_model(invocation: Invocation, name: str) -> None:
     """Fetch and prepare the weights of pair NAME, so that the daemon starts without waiting."""
-    from rich.console import Console
-
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.paths import models_directory
     from umbrella_daemon.progress import ProgressDisplay
     from umbrella_daemon.resident.pick import pick_pair
@@ -84,7 +91,7 @@ def get_model(invocation: Invocation, name: str) -> None:
 
     settings = invocation.settings({"pair": name})
     pair, _ = pick_pair(settings)
-    with ProgressDisplay(Console(stderr=True)) as display:
+    with ProgressDisplay(console(stderr=True)) as display:
 
         def show(progress: "Progress") -> None:
             percent = progress.done * 100 // progress.total if progress.total else None

@@ -35,8 +35,7 @@ def start(invocation: Invocation, pair: str | None, no_wait: bool) -> None:
 
 
 async def _start(settings: "Settings", pair: str | None, no_wait: bool) -> str:
-    from rich.console import Console
-
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.client import DaemonClient, DaemonError
     from umbrella_daemon.ready import ready_daemon
 
@@ -51,7 +50,7 @@ async def _start(settings: "Settings", pair: str | None, no_wait: bool) -> str:
         await client.close()
         return "The daemon is running; `umbrella status` shows how far it is."
     began = time.monotonic()
-    async with ready_daemon(settings, NAME, Console(stderr=True)) as client:
+    async with ready_daemon(settings, NAME, console(stderr=True)) as client:
         status = await client.status(0)
     took = "was running" if running else f"is ready after {time.monotonic() - began:.1f} s"
     return f"The daemon {took}: {status.pair} on {status.device} ({status.dtype})."
@@ -93,8 +92,8 @@ def stop(invocation: Invocation) -> None:
 def status(invocation: Invocation, as_json: bool, traces: int) -> None:
     """Show what the daemon is doing and what its latest requests cost."""
     import msgspec
-    from rich.console import Console
 
+    from umbrella_daemon.cli.output import console
     from umbrella_daemon.client import DaemonError
     from umbrella_daemon.status_page import page
 
@@ -109,7 +108,7 @@ def status(invocation: Invocation, as_json: bool, traces: int) -> None:
         fields = {key: value for key, value in msgspec.to_builtins(found).items() if key != "t"}
         click.echo(json.dumps({"running": True} | fields, indent=2))
     else:
-        Console().print(page(found))
+        console().print(page(found))
 
 
 async def _status(settings: "Settings", traces: int) -> "Status":
