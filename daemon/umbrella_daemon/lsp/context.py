@@ -27,6 +27,7 @@ from umbrella_daemon.wire import Reason
 PREFIX_CHARACTERS: Final = 64 * 1024  # at least so many are kept, at most one step more
 PREFIX_STEP: Final = 16 * 1024
 SUFFIX_CHARACTERS: Final = 16 * 1024
+BLOCK_LINES: Final = 256  # joined at a time
 MEGABYTE: Final = 1_000_000
 UNDECODABLE_SHARE: Final = 0.1  # of U+FFFD, from which on text is taken for binary
 
@@ -130,14 +131,12 @@ def before(document: Document, place: Place) -> str:
 def after(document: Document, place: Place) -> str:
     """Give the text after a place, at most SUFFIX_CHARACTERS of it."""
     line, character = place
-    parts = [document.lines[line][character:]]
-    length = len(parts[0])
-    for text in document.lines[line + 1 : line + 1 + SUFFIX_CHARACTERS]:
-        if length >= SUFFIX_CHARACTERS:
+    text = document.lines[line][character:]
+    for start in range(line + 1, len(document.lines), BLOCK_LINES):
+        if len(text) >= SUFFIX_CHARACTERS:
             break
-        parts.append(text)
-        length += len(text)
-    return "".join(parts)[:SUFFIX_CHARACTERS]
+        text += "".join(document.lines[start : start + BLOCK_LINES])
+    return text[:SUFFIX_CHARACTERS]
 
 
 def _looks_binary(text: str) -> bool:

@@ -15,6 +15,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from umbrella_daemon.lsp.documents import Documents
+from umbrella_daemon.lsp.leniency import adapt
 from umbrella_daemon.lsp.positions import Units
 
 logger = logging.getLogger(__name__)
@@ -53,13 +54,16 @@ class Protocol(LanguageServerProtocol):
             if identity is not None and (refusal := self._closed_to(method)):
                 self._refuse(identity, *refusal)
                 return
-            data["params"] = _lenient(method, data.get("params"))
+            data["params"] = adapt(method, data.get("params"))
         try:
             message = self.structure_message(data)
         except JsonRpcException as error:
             self._unusable(identity, method, error)
             return
-        self.handle_message(message)
+        try:
+            self.handle_message(message)
+        except Exception:  # an answer, say, to a question of ours that has been given up
+            logger.exception("%s could not be handled", method or "an answer")
 
     def _closed_to(self, method: str) -> tuple[types.ErrorCodes, str] | None:
         if self._shutdown:
@@ -139,17 +143,6 @@ def _malformed(data: Any) -> str | None:
     if "method" not in data and "id" not in data:
         return "a message has a method or an id"
     return None
-
-
-def _lenient(method: str, params: Any) -> Any:
-    """Accept what editors sent before the trigger kinds were numbered from 1."""
-    if method == types.TEXT_DOCUMENT_INLINE_COMPLETION and isinstance(params, dict):
-        context = params.setdefault("context", {})
-        if isinstance(context, dict) and context.get("triggerKind") not in (1, 2):
-            invoked = context.get("triggerKind") == 0
-            kinds = types.InlineCompletionTriggerKind
-            context["triggerKind"] = (kinds.Invoked if invoked else kinds.Automatic).value
-    return params
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -94,7 +94,8 @@ def is_loopback(host: str) -> bool:
 async def bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     """Give the body of each message until the editor is gone."""
     length = 0
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+    # ValueError: a line without end, which no editor sends
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ValueError):
         while line := await reader.readline():
             name, _, value = line.partition(b":")
             if name.strip().lower() == b"content-length" and value.strip().isdigit():
