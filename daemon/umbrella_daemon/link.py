@@ -13,9 +13,10 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from umbrella_daemon import __version__, wire
+from umbrella_daemon.frames import FrameProtocol
 from umbrella_daemon.peer import peer
 
 HANDSHAKE_SECONDS: Final = 10.0  # importing torch can hold the interpreter of a daemon for seconds
@@ -48,18 +49,16 @@ class RequestRefused(DaemonError):
         self.reason = reason  # a value of wire.Reason
 
 
-class Link(asyncio.Protocol):
+class Link(FrameProtocol[wire.Reply]):
     """A connection to the daemon, usable once `open` has given it."""
 
     def __init__(self, name: str) -> None:
+        super().__init__(wire.decode_reply, MAX_UNSENT_BYTES)
         loop = asyncio.get_running_loop()
         self.pid = 0
-        self.lost: asyncio.Future[None] = loop.create_future()
         self._name = name
         self._phase: wire.Phase | None = None
         self._on_phase: Callable[[wire.Phase], None] | None = None
-        self._reader = wire.FrameReader()
-        self._transport: asyncio.Transport | None = None
         self._welcome: asyncio.Future[wire.Welcome] = loop.create_future()
         self._pending: dict[int, asyncio.Future[Answer]] = {}
         self._farewell = "the daemon closed the connection"
@@ -82,11 +81,6 @@ class Link(asyncio.Protocol):
         finally:
             if link._welcome.cancelled() or link._welcome.exception():
                 link.close()
-
-    @property
-    def alive(self) -> bool:
-        """Whether requests can be sent."""
-        return self._transport is not None and not self._transport.is_closing()
 
     def watch(self, on_phase: Callable[[wire.Phase], None]) -> None:
         """Call `on_phase` with the daemon's phase now and whenever it changes."""
@@ -111,7 +105,9 @@ class Link(asyncio.Protocol):
                 f"{wire.MAX_FRAME_BYTES / 2**20:.0f} are sent",
                 wire.Reason.TOO_LARGE,
             )
-        self._write(frame)
+        if not self.alive:
+            raise DaemonLost(self._farewell)
+        self.write(frame)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._pending[message.id] = future
         future.add_done_callback(lambda _: self._pending.pop(message.id, None))
@@ -119,22 +115,11 @@ class Link(asyncio.Protocol):
 
     def cancel(self, request: int) -> None:
         """Tell the daemon that nobody waits for `request` any more."""
-        self._write(wire.frame(wire.Cancel(request)))
-
-    def close(self) -> None:
-        """End the connection; what is pending raises DaemonLost."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def _write(self, frame: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
-            raise DaemonLost(self._farewell)
-        self._transport.write(frame)
+        self.write(wire.frame(wire.Cancel(request)))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check who listens and say hello."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(MAX_UNSENT_BYTES)
+        super().connection_made(transport)
         daemon = peer(transport.get_extra_info("socket"))
         self.pid = daemon.pid
         if daemon.uid != os.getuid():
@@ -146,22 +131,17 @@ class Link(asyncio.Protocol):
             )
             return
         hello = wire.Hello(wire.PROTOCOL, self._name, __version__, os.getpid())
-        self._transport.write(wire.frame(hello))
+        self.write(wire.frame(hello))
 
-    def data_received(self, data: bytes) -> None:
-        """Hand each complete frame on; nothing is believed after a frame that cannot be read."""
-        try:
-            replies = [wire.decode_reply(body) for body in self._reader.feed(data)]
-        except (ValueError, RecursionError) as error:
-            self._farewell = f"what listens at the daemon's socket is no daemon of ours ({error})"
-            self._fail_handshake(
-                DaemonError(f"{self._farewell}; name another path with the setting daemon.socket")
-            )
-            return
-        for reply in replies:
-            self._receive(reply)
+    def refuse_unreadable(self, error: Exception) -> None:
+        """Nothing of Umbrella is at the other end."""
+        self._farewell = f"what listens at the daemon's socket is no daemon of ours ({error})"
+        self._fail_handshake(
+            DaemonError(f"{self._farewell}; name another path with the setting daemon.socket")
+        )
 
-    def _receive(self, reply: wire.Reply) -> None:
+    def receive(self, reply: wire.Reply) -> None:
+        """Hand an answer to whoever asked."""
         match reply:
             case wire.Welcome():
                 if not self._welcome.done():
@@ -186,8 +166,7 @@ class Link(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Give up on a daemon that reads nothing, before unsent text fills our memory."""
         self._farewell = f"the daemon (process {self.pid}) stopped reading"
-        if self._transport is not None:
-            self._transport.abort()
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End everything that still waits."""
@@ -195,5 +174,4 @@ class Link(asyncio.Protocol):
         for future in waiting:
             if not future.done():
                 future.set_exception(DaemonLost(self._farewell))
-        if not self.lost.done():
-            self.lost.set_result(None)
+        super().connection_lost(exc)

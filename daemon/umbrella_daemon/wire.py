@@ -185,7 +185,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
         """Take bytes, give the frame bodies that are now complete.
 
         Raises ValueError when a frame announces more than MAX_FRAME_BYTES.

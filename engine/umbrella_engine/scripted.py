@@ -46,7 +46,7 @@ class ScriptedTokenizer:
             start = _index(ids, FIM.prefix) + 1
             end = suffix if suffix > start else middle
             ids = ids[start:end] + ids[middle + 1 :]
-        return b"".join(map(self.token_bytes, ids))
+        return bytes(ids if max(ids, default=0) < END else [one for one in ids if one < END])
 
 
 @dataclass(slots=True)
@@ -96,9 +96,10 @@ class ScriptedEngine:
 
     def _prefill(self, ids: Sequence[int], cancelled: Callable[[], bool], stats: Stats) -> None:
         # The last token is always computed: its output starts the answer.
+        ids = list(ids)
         stats.reused_tokens = min(_common_prefix(self._cached, ids), max(len(ids) - 1, 0))
         self._forward(cancelled)
-        self._cached = list(ids)
+        self._cached = ids
         stats.prefilled_tokens = len(ids) - stats.reused_tokens
 
     def _forward(self, cancelled: Callable[[], bool]) -> None:
@@ -113,8 +114,13 @@ def _index(ids: Sequence[int], token: int) -> int:
     return ids.index(token) if token in ids else len(ids)
 
 
-def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    for place, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            return place
-    return min(len(left), len(right))
+def _common_prefix(left: list[int], right: list[int]) -> int:
+    """Length of the common start, by halving: slices compare fast."""
+    known, limit = 0, min(len(left), len(right))
+    while known < limit:
+        middle = (known + limit + 1) // 2
+        if left[known:middle] == right[known:middle]:
+            known = middle
+        else:
+            limit = middle - 1
+    return known

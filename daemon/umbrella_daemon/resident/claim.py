@@ -9,10 +9,15 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 from umbrella_daemon.layers import SettingsError
+
+BACKLOG: Final = 512  # clients that knock while torch holds the interpreter
+
+Identity = tuple[int, int, int]
 
 
 class Claim:
@@ -21,7 +26,7 @@ class Claim:
     def __init__(self, path: Path, lock: Path) -> None:
         self.path = path
         self._lock = FileLock(lock, mode=0o600)
-        self._bound: tuple[int, int] | None = None  # device and inode of our socket
+        self._bound: Identity | None = None
 
     def take(self) -> bool:
         """Take the lock; False when another daemon has it. Raises SettingsError."""
@@ -37,7 +42,7 @@ class Claim:
         return True
 
     def bind(self) -> socket.socket:
-        """Give our listening socket's file, 0600, in place of what a dead daemon left.
+        """Listen at the path, mode 0600, in place of what a dead daemon left.
 
         Raises SettingsError where there can be none.
         """
@@ -46,6 +51,7 @@ class Claim:
         try:
             self._remove_leftover()
             listener.bind(str(self.path))
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
             raise SettingsError(
@@ -54,17 +60,15 @@ class Claim:
             ) from None
         finally:
             os.umask(before)
-        found = self.path.lstat()
-        self._bound = found.st_dev, found.st_ino
+        self._bound = _identity(self.path)
         return listener
 
     def holds(self) -> bool:
         """Whether the socket at the path is still ours: nobody removed or replaced it."""
         try:
-            found = self.path.lstat()
+            return _identity(self.path) == self._bound
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == self._bound
 
     def withdraw(self) -> None:
         """Remove the socket if it is still ours; the lock stays until `release`."""
@@ -84,3 +88,9 @@ class Claim:
         if not stat.S_ISSOCK(mode):
             raise FileExistsError(0, "a file that is no socket is there; it was kept")
         self.path.unlink()
+
+
+def _identity(path: Path) -> Identity:
+    # With the time of binding, because a freed inode number is given to the next socket.
+    found = path.lstat()
+    return found.st_dev, found.st_ino, found.st_mtime_ns

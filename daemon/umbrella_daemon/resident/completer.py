@@ -18,7 +18,7 @@ from umbrella_engine.interface import Engine, Limits
 from umbrella_engine.stats import Stats
 from umbrella_engine.tokenizer import TextStream
 
-MARGIN_TOKENS: Final = 16  # control tokens that a layout adds and tokens that healing repeats
+MARGIN_TOKENS: Final = 64  # kept free for what token healing makes the answer repeat
 
 
 class Completer:
@@ -37,8 +37,6 @@ class Completer:
         with stats.stage("prompt"):
             room = self.engine.info.context_tokens - max_tokens - MARGIN_TOKENS
             prompt = build_prompt(request, self.engine.tokenizer, self._settings.prompt, room)
-        if not prompt.ids:
-            return job.silence(Reason.EMPTY, "There is nothing to continue here.", stats)
         try:
             with stats.stage("generate"):
                 text = self._generate(job, prompt, max_tokens, stats)
@@ -59,7 +57,8 @@ class Completer:
         stream = TextStream(tokenizer, prompt.owed)
         lines = job.request.max_lines or self._settings.completion.max_lines
         stopping = Stopping(job.request, max(1, lines))
-        limits = Limits(max_tokens, tokenizer.stop_ids)
+        repeated = len(tokenizer.encode(prompt.owed.decode(errors="ignore")))
+        limits = Limits(max_tokens + min(repeated, MARGIN_TOKENS), tokenizer.stop_ids)
         steps = self.engine.generate(
             prompt.ids, limits, job.cancelled, owed=prompt.owed, stats=stats
         )

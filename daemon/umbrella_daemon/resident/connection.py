@@ -9,9 +9,10 @@ import itertools
 import logging
 import os
 from collections.abc import Iterator
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from umbrella_daemon import __version__, wire
+from umbrella_daemon.frames import FrameProtocol
 from umbrella_daemon.peer import peer
 
 log: Final = logging.getLogger(__name__)
@@ -50,24 +51,21 @@ class Desk(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class Connection(FrameProtocol[wire.Request]):
     """The daemon's end of one client's socket."""
 
     def __init__(self, desk: Desk) -> None:
+        super().__init__(wire.decode_request, MAX_UNREAD_BYTES)
         loop = asyncio.get_running_loop()
         self.number = next(_numbers)
         self.name = ""  # "umbrella-lsp (process 123)" once the handshake is accepted
-        self.lost: asyncio.Future[None] = loop.create_future()
         self._desk = desk
-        self._reader = wire.FrameReader()
         self._open: set[int] = set()  # requests not answered yet
-        self._transport: asyncio.Transport | None = None
         self._late = loop.call_later(HANDSHAKE_SECONDS, self.refuse, "no handshake came")
 
     def send(self, reply: wire.Reply) -> None:
         """Send `reply` unless the client is gone."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(wire.frame(reply))
+        self.write(wire.frame(reply))
 
     def answer(self, completed: wire.Completed) -> None:
         """Send the answer to a `Complete`."""
@@ -80,36 +78,16 @@ class Connection(asyncio.Protocol):
         self.send(wire.Refused(message))
         self.close()
 
-    def close(self) -> None:
-        """End the connection once what was sent has been read."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """End the connection now."""
-        if self._transport is not None:
-            self._transport.abort()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuse other users, whatever the file system let through."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(MAX_UNREAD_BYTES)
+        super().connection_made(transport)
         uid = peer(transport.get_extra_info("socket")).uid
         if uid != os.getuid():
             self.refuse(f"this daemon serves uid {os.getuid()} only, not uid {uid}")
 
-    def data_received(self, data: bytes) -> None:
-        """Serve each complete frame."""
-        if self._closing:
-            return
-        try:
-            requests = [wire.decode_request(body) for body in self._reader.feed(data)]
-        except (ValueError, RecursionError) as error:  # nesting without end is no ValueError
-            self.refuse(f"unreadable frame: {error}")
-            return
-        for request in requests:
-            if not self._closing:
-                self._serve(request)
+    def refuse_unreadable(self, error: Exception) -> None:
+        """Refuse a client that sends no frames."""
+        self.refuse(f"unreadable frame: {error}")
 
     def pause_writing(self) -> None:
         """Drop a client that does not read."""
@@ -121,14 +99,10 @@ class Connection(asyncio.Protocol):
         self._late.cancel()
         if self.name:
             self._desk.leave(self)
-        if not self.lost.done():
-            self.lost.set_result(None)
+        super().connection_lost(exc)
 
-    @property
-    def _closing(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
-
-    def _serve(self, request: wire.Request) -> None:
+    def receive(self, request: wire.Request) -> None:
+        """Serve a request."""
         match request:
             case wire.Hello():
                 self._greet(request)

@@ -1,5 +1,6 @@
 """The daemon's log: one file with rotation, one line a request, readable by this user only."""
 
+import io
 import logging
 import os
 import sys
@@ -14,13 +15,9 @@ FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 def open_log(path: Path, level: str) -> None:
     """Send our log at `level` to `path`, and warnings of the libraries."""
-    before = os.umask(0o077)
-    try:
-        handler = _LogFile(path, maxBytes=MAX_BYTES, backupCount=OLD_FILES, encoding="utf-8")
-    finally:
-        os.umask(before)
-    handlers: list[logging.Handler] = [handler]
-    if not handler.is_stderr:  # run by hand
+    file = _LogFile(path, maxBytes=MAX_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+    handlers: list[logging.Handler] = [file]
+    if not file.is_stderr:  # run by hand
         handlers.append(logging.StreamHandler())
     logging.basicConfig(level=logging.WARNING, format=FORMAT, handlers=handlers, force=True)
     logging.captureWarnings(True)
@@ -31,15 +28,22 @@ def open_log(path: Path, level: str) -> None:
 class _LogFile(RotatingFileHandler):
     """A rotating file; where standard error is that file, it moves along."""
 
-    def __init__(self, path: Path, **options: object) -> None:
-        super().__init__(path, **options)  # type: ignore[arg-type]
-        path.chmod(0o600)
+    def _open(self) -> io.TextIOWrapper:
+        stream = Path(self.baseFilename).open(self.mode, encoding=self.encoding)  # noqa: SIM115
+        os.fchmod(stream.fileno(), 0o600)
+        return stream
+
+    @property
+    def is_stderr(self) -> bool:
+        """Whether what is written to standard error lands in this file."""
         try:
-            self.is_stderr = os.path.samestat(os.fstat(sys.stderr.fileno()), path.stat())
+            return os.path.samestat(os.fstat(sys.stderr.fileno()), os.fstat(self.stream.fileno()))
         except (OSError, ValueError, AttributeError):  # there is no standard error
-            self.is_stderr = True
+            return True
 
     def doRollover(self) -> None:
+        """Begin a new file."""
+        moves = self.is_stderr
         super().doRollover()
-        if self.is_stderr and self.stream is not None:
-            os.dup2(self.stream.fileno(), 2)
+        if moves:
+            os.dup2(self.stream.fileno(), sys.stderr.fileno())

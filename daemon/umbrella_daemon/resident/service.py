@@ -16,7 +16,7 @@ from typing import Final
 
 from umbrella_daemon import __version__, wire
 from umbrella_daemon.paths import lock_path, log_path, socket_path
-from umbrella_daemon.resident.claim import Claim
+from umbrella_daemon.resident.claim import BACKLOG, Claim
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.connection import Connection
 from umbrella_daemon.resident.job import Job
@@ -30,7 +30,6 @@ from umbrella_engine.errors import EngineError
 
 log: Final = logging.getLogger(__name__)
 
-BACKLOG: Final = 512
 WATCH_SECONDS: Final = 5.0  # between two looks whether the socket is still ours
 ENGINE_STOP_SECONDS: Final = 5.0  # for the forward pass that is under way
 FLUSH_SECONDS: Final = 1.0  # for clients to read their last answers
@@ -54,8 +53,6 @@ class Service:
     async def serve(self, listener: socket.socket) -> None:
         """Load and serve; returns when the daemon should exit."""
         server = await self._loop.create_unix_server(self._accept, sock=listener, backlog=BACKLOG)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
         self._scheduler.start()
         self._wait_for_clients()
         self._watch()
@@ -70,10 +67,12 @@ class Service:
         log.info("%s arrived", connection.name)
         if self._idle is not None:
             self._idle.cancel()
-        connection.send(self._state.phase)
-        if self._state.phase.phase == "failed":
-            self._set_phase(Phase("starting", "Loading is tried again."))
-            self._scheduler.reload()
+        if self._state.phase.phase != "failed":
+            connection.send(self._state.phase)
+            return
+        failure = self._state.phase.message
+        self._set_phase(Phase("starting", f"Loading is tried again; it had failed: {failure}"))
+        self._scheduler.reload()
 
     def leave(self, connection: Connection) -> None:
         """Forget a client and stop its work."""
@@ -115,9 +114,9 @@ class Service:
         return connection
 
     def _answer(self, connection: Connection, completed: Completed) -> None:
+        connection.answer(completed)  # first: writing the log takes as long as a small request
         self._state.record(completed)
         log.info("%s", _summary(completed))
-        connection.answer(completed)
 
     def _set_phase(self, phase: Phase) -> None:
         self._state.phase = phase
@@ -202,7 +201,10 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings, claim: Claim) -> None:
     listener = claim.bind()
     log.info("Umbrella %s serves at %s", __version__, claim.path)
-    await Service(settings, claim).serve(listener)
+    service = Service(settings, claim)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, service.stop, number.name)
+    await service.serve(listener)
     log.info("stopped")
 
 

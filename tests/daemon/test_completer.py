@@ -1,0 +1,145 @@
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from tests.daemons import complete
+
+from umbrella_daemon.resident.completer import MARGIN_TOKENS, Completer
+from umbrella_daemon.resident.job import Job
+from umbrella_daemon.settings import CompletionSettings, Settings
+from umbrella_daemon.wire import Completed, Reason
+from umbrella_engine.interface import EngineInfo, FimTokens, Limits, Step
+from umbrella_engine.scripted import FIM, ScriptedEngine, ScriptedTokenizer
+from umbrella_engine.stats import Stats
+
+
+class Watched(ScriptedEngine):
+    """A scripted engine that tells what it was asked for and whether it was let go."""
+
+    def generate(
+        self,
+        ids: Sequence[int],
+        limits: Limits,
+        cancelled: Callable[[], bool],
+        *,
+        owed: bytes = b"",
+        stats: Stats | None = None,
+    ) -> Iterator[Step]:
+        self.ids, self.limits, self.owed, self.closed = list(ids), limits, owed, False
+        try:
+            yield from ScriptedEngine.generate(self, ids, limits, cancelled, owed=owed, stats=stats)
+        finally:
+            self.closed = True
+
+
+def watched(text: str, fim: FimTokens | None = None, context_tokens: int = 4096) -> Watched:
+    info = EngineInfo("scripted", "scripted", "", "cpu", "bytes", context_tokens)
+    return Watched(lambda _: text, tokenizer=ScriptedTokenizer(fim), info=info)
+
+
+def run(engine: ScriptedEngine, prefix: str = "def ad", **fields: Any) -> Completed:
+    return Completer(engine, Settings()).complete(job(prefix, **fields))
+
+
+def job(prefix: str = "def ad", **fields: Any) -> Job:
+    return Job(1, complete(1, prefix, **fields), lambda _: None)
+
+
+def test_identifier_healing_and_the_answer_meet_at_the_cursor() -> None:
+    engine = watched("d(a, b):")
+    answer = run(engine)
+    assert answer.text == "d(a, b):"
+    assert bytes(engine.ids) + engine.owed == b"def ad"
+    assert engine.owed.endswith(b"ad")
+
+
+def test_with_a_suffix_the_prompt_is_fill_in_the_middle() -> None:
+    engine = watched("d(a, b):", FIM)
+    answer = run(engine, "import x\ndef ad", suffix="\n    return a + b\n")
+    assert answer.text == "d(a, b):"
+    assert FIM.middle in engine.ids
+    before = engine.tokenizer.before_cursor(engine.ids) + engine.owed
+    assert before == b"import x\ndef ad"
+
+
+def test_generation_is_ended_as_soon_as_the_answer_is_whole() -> None:
+    engine = watched("d(a, b)\nx = 1\n" * 20)
+    answer = run(engine, suffix=" -> int:")
+    assert answer.text == "d(a, b)"
+    assert engine.closed
+    assert answer.trace.generated_tokens < 20
+
+
+def test_max_lines_of_the_request_go_before_the_setting() -> None:
+    body = "".join(f"    x{number} = {number}\n" for number in range(12))
+    prefix = "def f():\n"
+    settings = Settings(completion=CompletionSettings(max_lines=3, max_tokens=500))
+    completer = Completer(watched(body), settings)
+    lines = [
+        completer.complete(job(prefix, max_lines=limit)).text.count("\n") + 1 for limit in (None, 2)
+    ]
+    assert lines == [3, 2]
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(7, 7), (None, 64), (0, 64), (-3, 1), (9999, 2048)])
+def test_max_tokens_are_kept_within_reason(wanted: int | None, given: int) -> None:
+    engine = watched("x" * 5000)
+    answer = run(engine, "\n", max_tokens=wanted)
+    assert engine.limits.max_tokens == given + len(engine.owed)
+    assert len(answer.text) <= given
+
+
+def test_tokens_that_healing_repeats_are_not_counted() -> None:
+    engine = watched("x" * 50)
+    assert run(engine, "a_long_identifier", max_tokens=5).text == "xxxxx"
+
+
+def test_a_long_document_is_cut_to_what_fits() -> None:
+    engine = watched("d(a, b):", context_tokens=256)
+    answer = run(engine, "x = 1\n" * 10_000 + "def ad", suffix="y" * 10_000)
+    assert answer.text == "d(a, b):"
+    assert len(engine.ids) <= 256 - 64 - MARGIN_TOKENS
+
+
+def test_nothing_to_say_is_silence_with_its_cost() -> None:
+    answer = run(watched(""))
+    assert (answer.text, answer.reason) == ("", Reason.EMPTY)
+    assert answer.detail
+    assert answer.trace.reason == Reason.EMPTY
+    assert answer.trace.prompt_tokens > 0
+
+
+def test_a_document_without_any_text_is_answered() -> None:
+    answer = run(watched("import os"), "")
+    assert answer.reason in ("", Reason.EMPTY)
+
+
+@pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.SUPERSEDED])
+def test_a_stopped_job_says_why_and_what_it_had_cost(reason: str) -> None:
+    engine = watched("x" * 60)
+    stopped = job(max_tokens=50)
+    step = iter(range(100))
+
+    def answer(_: str) -> str:
+        stopped.stopped = reason if next(step) == 0 else ""
+        return "x" * 60
+
+    engine.answer = answer
+    completed = Completer(engine, Settings()).complete(stopped)
+    assert (completed.text, completed.reason) == ("", reason)
+    assert completed.detail
+    assert completed.trace.prefilled_tokens > 0
+    assert completed.trace.target_steps == 0
+    assert engine.closed
+
+
+def test_what_the_engine_raises_is_left_to_the_scheduler() -> None:
+    engine = watched("")
+
+    def broken(_: str) -> str:
+        raise ValueError("broken")
+
+    engine.answer = broken
+    with pytest.raises(ValueError, match="broken"):
+        run(engine)
+    assert engine.closed

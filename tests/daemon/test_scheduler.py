@@ -1,0 +1,240 @@
+import threading
+from collections.abc import Callable, Iterator
+from queue import Queue
+
+import pytest
+
+from umbrella_daemon.resident.job import Job
+from umbrella_daemon.resident.scheduler import Scheduler
+from umbrella_daemon.wire import Complete, Completed, Reason
+from umbrella_engine.errors import Cancelled
+from umbrella_engine.stats import Stats
+
+SECONDS = 5.0
+
+
+class Bench:
+    """A scheduler whose work waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.answers: Queue[Completed] = Queue()
+        self.begun: Queue[int] = Queue()  # ids of requests, as they are taken up
+        self.go_on = threading.Semaphore(0)
+        self.loads = 0
+        self.loaded = threading.Event()
+        self.scheduler = Scheduler(self._load, self._work)
+
+    def submit(self, number: int, document: str = "a", client: int = 1, **more: bool) -> Job:
+        request = Complete(number, document, 1, "python", f"/x/{document}", "", "", **more)
+        job = Job(client, request, self.answers.put)
+        self.scheduler.submit(job)
+        return job
+
+    def answer(self) -> Completed:
+        return self.answers.get(timeout=SECONDS)
+
+    def taken_up(self) -> int:
+        return self.begun.get(timeout=SECONDS)
+
+    def _load(self) -> None:
+        self.loads += 1
+        self.loaded.set()
+
+    def _work(self, job: Job) -> Completed:
+        self.begun.put(job.request.id)
+        if not self.go_on.acquire(timeout=SECONDS):
+            raise TimeoutError("the test did not let the work go on")
+        if job.request.document == "panic":
+            raise KeyboardInterrupt("not an Exception")
+        if job.request.document == "bug":
+            raise ValueError("a bug in the engine")
+        if job.cancelled():
+            return job.silence(job.stopped)
+        return job.shown(f"text {job.request.id}", 0, Stats())
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    bench.scheduler.start()
+    yield bench
+    bench.scheduler.close()
+    for _ in range(100):
+        bench.go_on.release()
+    assert bench.scheduler.join(SECONDS)
+    assert bench.answers.empty(), "a request was answered that the test did not expect"
+
+
+def outcome(completed: Completed) -> tuple[int, str]:
+    return completed.id, completed.reason or completed.text
+
+
+def test_requests_are_served_one_after_the_other(bench: Bench) -> None:
+    for number in (1, 2, 3):
+        bench.submit(number, document=f"{number}.py")
+    for number in (1, 2, 3):
+        assert bench.taken_up() == number
+        assert bench.begun.empty()
+        bench.go_on.release()
+        assert outcome(bench.answer()) == (number, f"text {number}")
+
+
+def test_a_newer_request_of_the_document_supersedes_the_running_and_the_queued(
+    bench: Bench,
+) -> None:
+    bench.submit(1)
+    assert bench.taken_up() == 1
+    bench.submit(2)
+    bench.submit(3)
+    assert outcome(bench.answer()) == (2, Reason.SUPERSEDED)  # never begun
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, Reason.SUPERSEDED)
+    assert bench.taken_up() == 3
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (3, "text 3")
+
+
+def test_other_documents_and_other_clients_are_left_alone(bench: Bench) -> None:
+    first = bench.submit(1)
+    assert bench.taken_up() == 1
+    bench.submit(1, client=2)
+    bench.submit(2, document="b")
+    assert not first.cancelled()
+    for _ in range(3):
+        bench.go_on.release()
+    assert [outcome(bench.answer()) for _ in range(3)] == [
+        (1, "text 1"),
+        (1, "text 1"),
+        (2, "text 2"),
+    ]
+
+
+def test_documents_are_served_in_turn_and_explicit_requests_first(bench: Bench) -> None:
+    bench.submit(1, document="busy")
+    assert bench.taken_up() == 1
+    bench.submit(2, document="a")
+    bench.submit(3, document="b")
+    bench.submit(4, document="c", explicit=True)
+    bench.submit(5, document="a")  # takes the place of 2
+    assert outcome(bench.answer()) == (2, Reason.SUPERSEDED)
+    for _ in range(4):
+        bench.go_on.release()
+    assert [bench.taken_up() for _ in range(3)] == [4, 5, 3]
+    assert {bench.answer().id for _ in range(4)} == {1, 3, 4, 5}
+
+
+def test_cancel_stops_the_running_and_the_queued(bench: Bench) -> None:
+    running = bench.submit(1)
+    assert bench.taken_up() == 1
+    bench.submit(2, document="b")
+    bench.scheduler.cancel(1, 2)
+    assert outcome(bench.answer()) == (2, Reason.CANCELLED)
+    bench.scheduler.cancel(2, 1)  # another client's request 1
+    assert not running.cancelled()
+    bench.scheduler.cancel(1, 1)
+    assert running.cancelled()
+    bench.scheduler.cancel(1, 1)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, Reason.CANCELLED)
+
+
+def test_the_first_reason_to_stop_is_the_one_that_is_told(bench: Bench) -> None:
+    bench.submit(1)
+    assert bench.taken_up() == 1
+    bench.scheduler.cancel(1, 1)
+    bench.submit(2)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, Reason.CANCELLED)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (2, "text 2")
+
+
+def test_a_client_that_leaves_takes_its_requests_along(bench: Bench) -> None:
+    bench.submit(1, document="a")
+    assert bench.taken_up() == 1
+    bench.submit(2, document="b")
+    bench.submit(3, document="b", client=2)
+    bench.scheduler.leave(1)
+    assert outcome(bench.answer()) == (2, Reason.CANCELLED)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, Reason.CANCELLED)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (3, "text 3")
+
+
+@pytest.mark.parametrize("document", ["bug", "panic"])
+def test_an_engine_that_fails_answers_and_lives_on(
+    bench: Bench, document: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.submit(1, document=document)
+    bench.go_on.release()
+    failed = bench.answer()
+    assert failed.reason == Reason.ERROR
+    assert "The engine failed" in failed.detail
+    assert "Traceback" in caplog.text
+    bench.submit(2)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (2, "text 2")
+
+
+def test_loading_comes_first_and_again_when_asked_for(bench: Bench) -> None:
+    assert bench.loaded.wait(SECONDS)
+    assert bench.loads == 1
+    bench.loaded.clear()
+    bench.scheduler.reload()
+    assert bench.loaded.wait(SECONDS)
+    bench.submit(1)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, "text 1")
+    assert bench.loads == 2
+
+
+def test_closing_answers_everything_and_what_comes_after(bench: Bench) -> None:
+    bench.submit(1, document="a")
+    assert bench.taken_up() == 1
+    bench.submit(2, document="b")
+    bench.scheduler.close()
+    bench.submit(3, document="c")
+    bench.go_on.release()
+    assert sorted(outcome(bench.answer()) for _ in range(3)) == [
+        (1, Reason.CANCELLED),
+        (2, Reason.CANCELLED),
+        (3, Reason.CANCELLED),
+    ]
+    assert bench.scheduler.join(SECONDS)
+
+
+def test_every_request_of_a_storm_is_answered_exactly_once() -> None:
+    answers: Queue[Completed] = Queue()
+
+    def work(job: Job) -> Completed:
+        for _ in range(3):
+            if job.cancelled():
+                raise Cancelled("stopped")
+        return job.shown("text", 0, Stats())
+
+    scheduler = Scheduler(lambda: None, work)
+    scheduler.start()
+
+    def type_away(client: int) -> None:
+        for number in range(300):
+            request = Complete(client * 1000 + number, f"{number % 3}", 1, "", "", "", "")
+            scheduler.submit(Job(client, request, answers.put))
+            if number % 5 == 0:
+                scheduler.cancel(client, client * 1000 + number - 2)
+
+    run_together([lambda client=client: type_away(client) for client in range(4)])  # type: ignore[misc]
+    scheduler.close()
+    assert scheduler.join(SECONDS)
+    ids = [answers.get_nowait().id for _ in range(answers.qsize())]
+    assert sorted(ids) == sorted(
+        client * 1000 + number for client in range(4) for number in range(300)
+    )
+
+
+def run_together(functions: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=function) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
