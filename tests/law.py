@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
+
+from tests.engine.tiny import VOCAB, TinyTokenizer, load_tiny, plain_greedy, save_family
 from umbrella_engine.config import DraftConfig
 from umbrella_engine.draft import Checkpoint, Draft, Drafter
 from umbrella_engine.draft.merge import MergedDrafter
@@ -22,8 +24,6 @@ from umbrella_engine.errors import Cancelled
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits
 from umbrella_engine.tree import Tree
-
-from tests.engine.tiny import VOCAB, TinyTokenizer, load_tiny, plain_greedy, save_family
 
 TEXT_TOKENS = 58  # the ids of TinyTokenizer that stand for text
 LETTERS = "abcd \n"
@@ -123,8 +123,8 @@ class World:
 
         retyped, suffix = RetypedDrafter(self.tokenizer), SuffixDrafter(config)
         chaos = RandomDrafter(self.truth, seed=len(scenario.order))
-        return {
-            "none": lambda: NoDrafter(),
+        drafters: dict[str, Callable[[], Drafter]] = {
+            "none": NoDrafter,
             "suffix": lambda: suffix,
             "near": lambda: model("near"),
             "far": lambda: model("far"),
@@ -132,7 +132,8 @@ class World:
             "merged": lambda: MergedDrafter(
                 [retyped, model("near"), suffix, chaos], config.max_nodes, healing
             ),
-        }[scenario.drafter]()
+        }
+        return drafters[scenario.drafter]()
 
 
 def check(world: World, scenario: Scenario) -> None:

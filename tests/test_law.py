@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.law import Scenario, World, check, scenarios
 from umbrella_engine import engine, language_model, verify
 from umbrella_engine.draft import model as draft_model
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import Context
 from umbrella_engine.model import Decoder
-from umbrella_engine.prefix_cache import Lane, PrefixCache, Placement
+from umbrella_engine.prefix_cache import Lane, Placement, PrefixCache
 from umbrella_engine.tree import Tree
-
-from tests.law import Scenario, World, check, scenarios
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +120,7 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_the_law_notices(
-    mutation: str, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_law_notices(mutation: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     place, name, broken = MUTATIONS[mutation]
     monkeypatch.setattr(place, name, broken)
     with pytest.raises(AssertionError):

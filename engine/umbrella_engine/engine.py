@@ -7,7 +7,7 @@ state, interleaving or cancellation. It reads as rows 7 and 8 of the design.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from umbrella_engine.draft import Draft, Drafter
+from umbrella_engine.draft import Drafter
 from umbrella_engine.errors import Cancelled, ContextOverflow
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits, Step, Tokenizer
@@ -97,7 +97,7 @@ class SpeculativeEngine:
 
 
 def _before_stop(tokens: Sequence[int], stop_ids: frozenset[int]) -> list[int]:
-    """The tokens before the first stop token."""
+    """Give the tokens before the first stop token."""
     for place, token in enumerate(tokens):
         if token in stop_ids:
             return list(tokens[:place])

@@ -19,8 +19,7 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise EngineError(
-            f"engine.device = {name!r} cannot be used here ({reason}); "
-            'set it to "auto" or "cpu"'
+            f'engine.device = {name!r} cannot be used here ({reason}); set it to "auto" or "cpu"'
         ) from error
     return device
 

@@ -1,7 +1,7 @@
-"""What an engine and a tokenizer are to whoever uses them: no torch, no implementation.
+"""What an engine and a tokenizer are to whoever uses them. No torch, no implementation.
 
-`umbrella_engine.engine.Engine` runs models; `umbrella_engine.scripted.ScriptedEngine` replays canned
-steps behind the same verbs, so that the daemon and the editors are tested without weights.
+`umbrella_engine.engine.Engine` runs models; `umbrella_engine.scripted.ScriptedEngine` replays
+canned steps behind the same verbs, so that the daemon and the editors are tested without weights.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -38,7 +38,7 @@ class KVCache:
         self._values[layer, lane, :, start:end] = values
 
     def read(self, layer: int, lane: int, length: int) -> tuple[Tensor, Tensor]:
-        """Views of the first `length` slots, each [n_kv_heads, length, head_dim]."""
+        """View the first `length` slots, each [n_kv_heads, length, head_dim]."""
         return self._keys[layer, lane, :, :length], self._values[layer, lane, :, :length]
 
     @torch.inference_mode()

@@ -1,9 +1,9 @@
 """A decoder with its lanes and their bookkeeping: contexts that grow by tokens and by trees.
 
 A `Context` is one prompt being continued in one lane. Its `tokens` are committed: their keys and
-values lie in slots 0 … length. `evaluate` commits further ids and computes tree nodes in the scratch
-slots behind them; `keep` commits one path of the tree and forgets the rest. A tree may be evaluated
-whole (verification) or level by level (drafting).
+values lie in slots 0 … length. `evaluate` commits further ids and computes tree nodes in the
+scratch slots behind them; `keep` commits one path of the tree and forgets the rest. A tree may be
+evaluated whole (verification) or level by level (drafting).
 """
 
 from collections.abc import Callable, Iterator, Sequence

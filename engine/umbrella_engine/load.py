@@ -20,7 +20,7 @@ from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import ModelMismatch
 from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype
 from umbrella_engine.healing import Healing
-from umbrella_engine.interface import EngineInfo, Progress, Report
+from umbrella_engine.interface import EngineInfo, Progress, Report, Tokenizer
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.model import Decoder
@@ -95,7 +95,9 @@ def load(
         ),
         tokenizer=target.tokenizer,
         target=models[0],
-        drafter=make_drafter(draft, models[1] if len(models) > 1 else None, healing, target.tokenizer),
+        drafter=make_drafter(
+            draft, models[1] if len(models) > 1 else None, healing, target.tokenizer
+        ),
         healing=healing,
     )
 
@@ -104,7 +106,7 @@ def make_drafter(
     config: DraftConfig,
     draft_model: LanguageModel | None,
     healing: Healing,
-    tokenizer: HFTokenizer,
+    tokenizer: Tokenizer,
 ) -> Drafter:
     """Put together the drafters that the settings ask for."""
     if not config.enabled:
@@ -118,7 +120,7 @@ def make_drafter(
 
 
 def device_name(device: torch.device) -> str:
-    """A device's name for people."""
+    """Name a device for people."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.get_num_threads()} threads)"

@@ -68,11 +68,11 @@ class Decoder:
         return functional.rms_norm(x, (x.shape[-1],), weight, self.config.norm_eps)
 
     def _project(self, x: Tensor, layer: LayerWeights) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [h, n, d], keys and values [k, n, d] of normed rows [n, hidden]."""
+        """Give queries [h, n, d], keys and values [k, n, d] of normed rows [n, hidden]."""
         config = self.config
         heads = functional.linear(x, layer.qkv, layer.qkv_bias)
         heads = heads.view(x.shape[0], -1, config.head_dim).transpose(0, 1)  # [h + 2k, n, d]
-        q, k, v = heads.split((config.n_heads, config.n_kv_heads, config.n_kv_heads))
+        q, k, v = torch.split(heads, (config.n_heads, config.n_kv_heads, config.n_kv_heads))
         if layer.q_norm is not None and layer.k_norm is not None:
             q, k = self._norm(q, layer.q_norm), self._norm(k, layer.k_norm)
         return q, k, v

@@ -32,7 +32,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a prompt goes: `lane` already agrees with it over `reused` tokens, `copy_from` aside."""
+    """Where a prompt goes: `lane` has `reused` of its tokens once `copy_from` is copied."""
 
     lane: Lane
     reused: int
@@ -94,9 +94,7 @@ class PrefixCache:
         """Give the lane back; its tokens stay for later prompts."""
         lane.in_use = False
 
-    def _take(
-        self, lane: Lane, ids: list[int], reused: int, copy_from: Lane | None
-    ) -> Placement:
+    def _take(self, lane: Lane, ids: list[int], reused: int, copy_from: Lane | None) -> Placement:
         self._clock += 1
         lane.in_use = True
         lane.last_used = self._clock

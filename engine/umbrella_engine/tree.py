@@ -45,7 +45,7 @@ class Tree:
         return node
 
     def add_chain(self, tokens: Iterable[int], parent: int = ROOT, source: str = "") -> int:
-        """Add tokens one below the other; give the last node's index (`parent` if there is none)."""
+        """Add tokens one below the other; give the last node's index (`parent` if none is)."""
         for token in tokens:
             parent = self.add(token, parent, source)
         return parent

@@ -14,7 +14,7 @@ from umbrella_engine.tree import ROOT, Tree
 
 
 def choose(logits: Tensor, tree: Tree, owed: bytes, healing: Healing) -> list[int]:
-    """The target's greedy token after the root and after each node.
+    """Give the target's greedy token after the root and after each node.
 
     logits: [1 + nodes, vocab]. While bytes are owed after a row, its choice is the best among the
     tokens that keep the promise. Returns 1 + nodes ids, the root's first.
@@ -29,7 +29,7 @@ def choose(logits: Tensor, tree: Tree, owed: bytes, healing: Healing) -> list[in
 
 
 def debts(tree: Tree, owed: bytes, healing: Healing) -> list[bytes | None]:
-    """What is still owed after each node; None below a node that breaks the promise."""
+    """Tell what is still owed after each node; None below a node that breaks the promise."""
     after: list[bytes | None] = []
     for token, parent in zip(tree.tokens, tree.parents, strict=True):
         before = owed if parent == ROOT else after[parent]

@@ -21,7 +21,7 @@ LayerDone = Callable[[int, int], None]  # layers read so far, layers in all
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """One decoder layer. Projections are [out, in]; q = n_heads·head_dim, kv = n_kv_heads·…"""
+    """One decoder layer. Projections are [out, in]; q and kv are heads times head_dim."""
 
     input_norm: Tensor  # [hidden]
     qkv: Tensor  # [q + 2·kv, hidden]

@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
 from umbrella_daemon.resident.prompt import build_prompt
 from umbrella_daemon.settings import PromptSettings
 from umbrella_daemon.wire import Complete
@@ -78,7 +79,7 @@ def speculations(engine: SpeculativeEngine, depths: list[int]) -> dict[str, Spec
     return engines
 
 
-def _draft_model(engine: SpeculativeEngine):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _draft_model(engine: SpeculativeEngine):  # type: ignore[no-untyped-def]
     drafters = engine.drafter._drafters  # type: ignore[attr-defined]
     return next(d for d in drafters if isinstance(d, ModelDrafter))._model
 
@@ -129,9 +130,7 @@ def main() -> int:
     return report(texts, totals, console)
 
 
-def report(
-    texts: dict[str, list[list[int]]], totals: dict[str, Stats], console: Console
-) -> int:
+def report(texts: dict[str, list[list[int]]], totals: dict[str, Stats], console: Console) -> int:
     """Print the table and the JSON line; the exit status says whether all texts are the same."""
     table = Table("drafting", "same text", "accepted / step", "tokens / step", "nodes / step", "s")
     rows = {}

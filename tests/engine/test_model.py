@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from tests.engine.tiny import FAMILIES, SMALL, VOCAB, load_tiny, save_family
 from umbrella_engine.errors import ContextOverflow, UnsupportedModel
 from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.model_config import parse_model_config, read_model_config
 from umbrella_engine.tree import Tree
-
-from tests.engine.tiny import FAMILIES, SMALL, VOCAB, load_tiny, save_family
 
 IDS = [int(i) for i in torch.randint(0, VOCAB, (70,), generator=torch.Generator().manual_seed(3))]
 
@@ -61,13 +61,7 @@ def test_tree_nodes_equal_their_paths(family: str, tmp_path: Path) -> None:
             first = len(grown)
             for node in range(len(tree)):
                 if tree.depths[node] == level:
-                    path = tree.path_tokens(node)
-                    parent = -1
-                    for token in path[:-1]:
-                        found = grown.child(parent, token)
-                        assert found is not None
-                        parent = found
-                    grown.add(path[-1], parent)
+                    grown.add_chain(tree.path_tokens(node))
             context.evaluate([], grown, first_node=first)
         node = grown.child(-1, 9)
         assert node is not None

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from umbrella_engine.errors import EngineError
 from umbrella_engine.prefix_cache import PrefixCache, common_prefix, lanes_for_budget
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+
 from umbrella_engine.attention.reference import ReferenceAttention
 from umbrella_engine.interface import FimTokens
 from umbrella_engine.kv_cache import KVCache
@@ -74,7 +75,7 @@ def save_family(name: str, folder: Path, seed: int = 0, **changes: Any) -> Any:
     torch.manual_seed(seed)
     settings = {**SMALL, **FAMILIES[name], **changes}
     config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-    model = AutoModelForCausalLM.from_config(config).eval()
+    model = AutoModelForCausalLM.from_config(config).eval()  # type: ignore[no-untyped-call]
     for key, parameter in model.named_parameters():
         if key.endswith("bias") or "norm" in key:  # as built they are zeros and ones
             torch.nn.init.normal_(parameter, mean=float("norm" in key), std=0.3)

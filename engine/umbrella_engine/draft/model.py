@@ -99,9 +99,13 @@ class ModelDraft:
         self._tree, self._evaluated = Tree(), 0
 
     def _best(
-        self, logits: Tensor, parents: Sequence[int], scores: Sequence[float], debts: Sequence[bytes]
+        self,
+        logits: Tensor,
+        parents: Sequence[int],
+        scores: Sequence[float],
+        debts: Sequence[bytes],
     ) -> list[Candidate]:
-        """The `width` best children of the latest level. logits: [parents, vocab]."""
+        """Give the `width` best children of the latest level. logits: [parents, vocab]."""
         width = self._config.model_width
         candidates: list[Candidate] = []
         log_probs = logits.float().log_softmax(dim=-1)
@@ -111,14 +115,16 @@ class ModelDraft:
             if debt:
                 row_best, row_tokens = self._best_allowed(log_probs[row], debt)
             candidates += [
-                Candidate(score + value, parent, token, self._healing.after(debt, token) if debt else b"")
+                Candidate(
+                    score + value, parent, token, self._healing.after(debt, token) if debt else b""
+                )
                 for value, token in zip(row_best, row_tokens, strict=True)
             ]
         candidates.sort(key=lambda c: c.score, reverse=True)
         return candidates[:width]
 
     def _best_allowed(self, log_probs: Tensor, debt: bytes) -> tuple[list[float], list[int]]:
-        """The best tokens of one row that keep the promise, with their log-probabilities."""
+        """Give the best tokens of one row that keep the promise, log-probabilities first."""
         allowed = torch.tensor(self._healing.allowed(debt), device=log_probs.device)
         width = min(self._config.model_width, len(allowed))
         best, places = log_probs[allowed].log_softmax(dim=-1).topk(width)
