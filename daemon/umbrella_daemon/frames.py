@@ -50,7 +50,7 @@ class FrameProtocol(asyncio.BufferedProtocol, Generic[MessageT]):
         if self._transport is not None:
             self._transport.abort()
 
-    def receive(self, message: MessageT) -> None:
+    def receive(self, message: MessageT, /) -> None:
         """Take a message in."""
         raise NotImplementedError
 

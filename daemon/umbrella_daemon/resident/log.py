@@ -29,7 +29,7 @@ class _LogFile(RotatingFileHandler):
     """A rotating file; where standard error is that file, it moves along."""
 
     def _open(self) -> io.TextIOWrapper:
-        stream = Path(self.baseFilename).open(self.mode, encoding=self.encoding)  # noqa: SIM115
+        stream = super()._open()
         os.fchmod(stream.fileno(), 0o600)
         return stream
 
@@ -37,7 +37,7 @@ class _LogFile(RotatingFileHandler):
     def is_stderr(self) -> bool:
         """Whether what is written to standard error lands in this file."""
         try:
-            return os.path.samestat(os.fstat(sys.stderr.fileno()), os.fstat(self.stream.fileno()))
+            return os.path.samestat(os.fstat(sys.stderr.fileno()), Path(self.baseFilename).stat())
         except (OSError, ValueError, AttributeError):  # there is no standard error
             return True
 
@@ -45,5 +45,5 @@ class _LogFile(RotatingFileHandler):
         """Begin a new file."""
         moves = self.is_stderr
         super().doRollover()
-        if moves:
+        if moves and self.stream is not None:
             os.dup2(self.stream.fileno(), sys.stderr.fileno())
