@@ -72,7 +72,7 @@ class Decoder:
         config = self.config
         heads = functional.linear(x, layer.qkv, layer.qkv_bias)
         heads = heads.view(x.shape[0], -1, config.head_dim).transpose(0, 1)  # [h + 2k, n, d]
-        q, k, v = torch.split(heads, (config.n_heads, config.n_kv_heads, config.n_kv_heads))
+        q, k, v = torch.split(heads, [config.n_heads, config.n_kv_heads, config.n_kv_heads])
         if layer.q_norm is not None and layer.k_norm is not None:
             q, k = self._norm(q, layer.q_norm), self._norm(k, layer.k_norm)
         return q, k, v

@@ -58,14 +58,14 @@ def test_tree_nodes_equal_their_paths(family: str, tmp_path: Path) -> None:
         context.evaluate(IDS[context.length :], Tree())
         grown = Tree()
         for level in range(1, 4):
-            first = len(grown)
+            seen = len(grown)
             for node in range(len(tree)):
                 if tree.depths[node] == level:
                     grown.add_chain(tree.path_tokens(node))
-            context.evaluate([], grown, first_node=first)
-        node = grown.child(-1, 9)
-        assert node is not None
-        below = grown.child(node, 6)
+            context.evaluate([], grown, first_node=seen)
+        first = grown.child(-1, 9)
+        assert first is not None
+        below = grown.child(first, 6)
         assert below is not None
         context.keep(grown, grown.path(below))
         logits = context.evaluate([13], Tree())

@@ -19,6 +19,8 @@ from umbrella_engine.weights import load_weights
 if TYPE_CHECKING:
     from umbrella_engine.healing import Healing
 
+torch.set_num_threads(1)  # tiny products: threads would only wait for each other
+
 VOCAB = 61
 
 SMALL: dict[str, Any] = {
