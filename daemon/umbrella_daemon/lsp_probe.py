@@ -69,6 +69,7 @@ class LanguageServer:
         self._notified = notified
         self._waiting: dict[int, asyncio.Future[object]] = {}
         self._sent = 0
+        self._over = ""  # why nothing more will be answered
         self._stderr: deque[str] = deque(maxlen=8)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._listen())]
 
@@ -128,6 +129,8 @@ class LanguageServer:
 
     async def request(self, method: str, params: object) -> object:
         """Send a request and give its result; raises ProbeError."""
+        if self._over:
+            raise ProbeError(self._over)
         self._sent += 1
         number = self._sent
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -176,12 +179,13 @@ class LanguageServer:
                 body = await stream.readexactly(int(length))
                 self._take(msgspec.json.decode(body, type=_Message))
         except asyncio.IncompleteReadError:
-            reason = "umbrella-lsp ended. " + " ".join(self._stderr)
+            await self._process.wait()
+            self._over = f"umbrella-lsp ended. {' '.join(self._stderr)}"
         except (IndexError, ValueError, msgspec.MsgspecError) as error:
-            reason = f"umbrella-lsp does not speak the protocol: {error}"
+            self._over = f"umbrella-lsp does not speak the protocol: {error}"
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(ProbeError(reason))
+                answer.set_exception(ProbeError(self._over))
 
     def _take(self, message: _Message) -> None:
         if message.method and message.id is None:

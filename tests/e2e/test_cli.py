@@ -19,11 +19,11 @@ pytestmark = pytest.mark.e2e
 
 COMMAND = str(Path(sys.executable).with_name("umbrella"))
 SECONDS = 60
-VALUE = "sum(item.price * item.quantity for item in self.items.values())"
+VALUE = "return sum(item.price for item in self.items.values())"
 SCRIPT: Message = {
     "answers": [
-        {"ends_with": PREFIX, "text": VALUE},
-        {"ends_with": "def ad", "text": "d(a, b):\n    return a + b"},
+        {"ends_with": PREFIX[-40:], "text": VALUE},
+        {"ends_with": "def ad", "text": "d(a, b):"},
         {"ends_with": "nothing", "text": ""},
     ],
     "default": "scripted",
@@ -135,8 +135,8 @@ def test_another_pair_is_not_forced_upon_a_running_daemon(terminal: Terminal) ->
 def test_complete_prints_the_text_alone(terminal: Terminal) -> None:
     source = terminal.home / "a.py"
     source.write_text("def ad\n\nprint(add(1, 2))\n")
-    assert terminal.umbrella("complete", "a.py:1").stdout == "d(a, b):\n    return a + b\n"
-    assert terminal.umbrella("complete", f"{source}:1:7").stdout == "d(a, b):\n    return a + b\n"
+    assert terminal.umbrella("complete", "a.py:1").stdout == "d(a, b):\n"
+    assert terminal.umbrella("complete", f"{source}:1:7").stdout == "d(a, b):\n"
 
 
 def test_complete_in_json_has_reason_and_trace(terminal: Terminal) -> None:
@@ -177,7 +177,7 @@ def test_complete_shows_ghost_text_on_a_terminal(terminal: Terminal) -> None:
     source = terminal.home / "a.py"
     source.write_text("# sum\ndef ad\n")
     shown = terminal.shown("complete", f"{source}:2")
-    assert re.search(r"\x1b\[3;90(;49)?md\(a, b\):", shown)
+    assert re.search(r"\x1b\[3;90(;49)?md\x1b", shown)
     assert "# sum" in shown
 
 
@@ -197,15 +197,16 @@ def test_logs_are_printed_and_followed(terminal: Terminal) -> None:
     assert "phase ready" in terminal.umbrella("logs").stdout
     assert len(terminal.umbrella("logs", "-n", "1").stdout.splitlines()) == 1
     process = subprocess.Popen(
-        [COMMAND, "logs", "-f", "-n", "0"],
+        [COMMAND, "logs", "-f", "-n", "1"],
         env=terminal.environment,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         assert process.stdout is not None
+        assert process.stdout.readline()  # it has begun to follow
         terminal.umbrella("stop")
-        assert "stopping" in "".join(process.stdout.readline() for _ in range(2))
+        assert any("stopping: " in line for line in process.stdout)
     finally:
         process.kill()
         process.communicate()
@@ -225,7 +226,7 @@ def test_torch_is_not_imported(terminal: Terminal, arguments: tuple[str, ...]) -
     (terminal.home / "a.py").write_text("def ad\n")
     heavy = {"torch", "transformers"}
     if arguments == ("--help",):  # there at once
-        heavy |= {"asyncio", "rich", "lsprotocol", "msgspec"}
+        heavy |= {"rich", "lsprotocol", "httpx"}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", COMMAND, *arguments],
         env=terminal.environment,
@@ -243,7 +244,7 @@ def test_torch_is_not_imported(terminal: Terminal, arguments: tuple[str, ...]) -
 
 def test_the_demo_shows_a_suggestion_and_what_it_cost(terminal: Terminal) -> None:
     shown = terminal.umbrella("demo").stdout
-    assert f"return «{VALUE}»" in shown.replace("\n", "")
+    assert f"        «{VALUE}»" in shown.replace("\n", "")
     assert "Warm start: the weights were here, the daemon was started" in shown
     assert re.search(r"Typed 20 characters.* \d+ ms \(p50\) and \d+ ms \(p95\)", shown, re.DOTALL)
     assert "tokens computed" in shown
@@ -258,7 +259,7 @@ def test_the_demo_shows_a_suggestion_and_what_it_cost(terminal: Terminal) -> Non
 def test_the_demo_on_a_terminal_uses_colours_not_marks(terminal: Terminal) -> None:
     shown = terminal.shown("demo")
     assert "«" not in shown
-    assert re.search(r"\x1b\[3;90(;49)?msum\(item\.price", shown)
+    assert re.search(r"\x1b\[3;90(;49)?mreturn\x1b", shown)
 
 
 def test_a_demo_that_gets_no_model_says_why(terminal: Terminal) -> None:
@@ -277,10 +278,8 @@ def test_the_doctor_finds_all_well_and_leaves_nothing_running(terminal: Terminal
 
 def test_the_doctor_names_what_is_wrong_and_what_to_do(terminal: Terminal) -> None:
     terminal.script(fail="the script is torn")
-    done = terminal.umbrella("-s", "engine.dtype=fp16", "doctor", status=1)
-    report = done.stdout.replace("\n", " ")
-    assert "fail  settings" in report
-    assert 'engine.dtype = "fp16"' in report
+    report = terminal.umbrella("doctor", status=1).stdout
+    assert "ok    settings" in report
     assert "fail  completion" in report
     assert "the script is torn" in report
     assert "→" in report

@@ -19,13 +19,6 @@ from umbrella_daemon.settings import Settings
 from umbrella_daemon.status_page import trace_table
 from umbrella_daemon.wire import Status, Trace
 
-STARTS = (
-    ("downloading", "Cold start: the weights were fetched first"),
-    ("converting", "Cold start: the weights were converted first"),
-    ("loading", "Warm start: the weights were here, the daemon was started"),
-    ("", "The daemon was running already"),
-)
-
 
 async def demo(settings: Settings, console: Console, *, stop: bool) -> None:
     """Run the demo; raises ProbeError or DaemonError where something does not work."""
@@ -34,7 +27,7 @@ async def demo(settings: Settings, console: Console, *, stop: bool) -> None:
         session = Session(settings, display.show)
         try:
             await session.open()
-            display.show("The model reads the file.")
+            display.show(f"reading {NAME}")
             suggestion = await session.suggest()
             first_seconds = session.seconds
             status = await session.status()
@@ -45,7 +38,8 @@ async def demo(settings: Settings, console: Console, *, stop: bool) -> None:
         first = of_version(status.traces, 1)
         text = "" if suggestion is None else suggestion.insert_text
         _show_suggestion(console, status, first, text)
-        start = next(words for work, words in STARTS if not work or work in session.work)
+        started = status.uptime_seconds < first_seconds
+        start = _start(session.work, started=started)
         console.print(f"{start}; first suggestion after {first_seconds:.1f} s.\n")
         took = await session.type()
         _show_typing(console, took, (await session.status()).traces)
@@ -59,6 +53,16 @@ async def demo(settings: Settings, console: Console, *, stop: bool) -> None:
             "The daemon goes on running, for your editor and for the next demo: [bold]umbrella "
             "status[/] shows it, [bold]umbrella stop[/] stops it."
         )
+
+
+def _start(work: set[str], *, started: bool) -> str:
+    if "downloading" in work:
+        return "Cold start: the weights were fetched first"
+    if "converting" in work:
+        return "Cold start: the weights were converted first"
+    if started:
+        return "Warm start: the weights were here, the daemon was started"
+    return "The daemon was running already"
 
 
 def _show_suggestion(console: Console, status: Status, first: Trace | None, text: str) -> None:

@@ -6,9 +6,9 @@ NAME: Final = "inventory.py"
 CURSOR: Final = "▮"
 
 # What is typed at the cursor, character by character, once the first suggestion was shown.
-TYPED: Final = "sum(item.price * ite"
+TYPED: Final = "return sum(item.pric"
 
-TEXT: Final = '''"""Stock of a small shop: what is there, what it costs, what it is worth."""
+TEXT: Final = '''"""Stock of a small shop: what is there, and what it costs."""
 
 from dataclasses import dataclass
 
@@ -35,17 +35,13 @@ class Inventory:
         else:
             self.items[item.name] = item
 
-    def remove(self, name: str, quantity: int) -> None:
-        """Take some of a product from the shelf."""
-        self.items[name].quantity -= quantity
-
     def total_quantity(self) -> int:
         """Count everything on the shelf."""
         return sum(item.quantity for item in self.items.values())
 
-    def total_value(self) -> float:
-        """What everything on the shelf is worth."""
-        return ▮
+    def total_price(self) -> float:
+        """Add up the prices of all items."""
+        ▮
 
     def names(self) -> list[str]:
         """Names of all products, in alphabetical order."""

@@ -62,10 +62,9 @@ async def disk(settings: Settings) -> Finding:
     """Whether weights and the log can be written."""
     directory = models_directory(settings)
     existing = next(path for path in (directory, *directory.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        return fail(
-            f"{existing} cannot be written to", "Change its owner, or the setting models.directory."
-        )
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        advice = "Change its owner, or the setting models.directory."
+        return fail(f"{directory}: {existing} is no directory that can be written to", advice)
     if (log := log_path()).exists() and not os.access(log, os.W_OK):
         return fail(f"the log {log} cannot be written to", "Delete it, or change its owner.")
     free_mb = shutil.disk_usage(existing).free // 2**20

@@ -43,7 +43,7 @@ async def running(settings: Settings) -> Status | None:
 async def leave_as_found(settings: Settings) -> None:
     """Stop the daemon that the checks started, unless an editor has come to use it meanwhile."""
     status = await running(settings)
-    if status is not None and set(status.clients) <= {NAME}:
+    if status is not None and all(one.startswith(NAME) for one in status.clients):
         await stop_daemon(settings)
 
 
