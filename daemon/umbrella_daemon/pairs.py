@@ -45,7 +45,7 @@ def load_pair(name_or_path: str) -> PairConfig:
     if named.name != DEFAULTS and "/" not in name_or_path and named.is_file():
         return _read(named)
     path = Path(name_or_path).expanduser().absolute()
-    if path.is_dir() or path.suffix.lower() == ".gguf":
+    if (name_or_path and path.is_dir()) or path.suffix.lower() == ".gguf":
         return _model_alone(path)
     if path.suffix.lower() == ".toml":
         return _read(path)

@@ -89,7 +89,7 @@ def download(url: str, part: Path, network: Network, begin: Begin) -> None:
                 time.sleep(pause * 2**tries)
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
         kept = f"; {_size(part)} bytes are kept and the next try goes on there" * part.exists()
-        raise WeightsError(f"{_shown(url)}: {str(error) or type(error).__name__}{kept}") from error
+        raise WeightsError(f"{_reason(error)}, {_shown(url)}{kept}") from error
 
 
 def _transfer(client: httpx.Client, url: str, part: Path, begin: Begin) -> None:
@@ -124,6 +124,14 @@ def _netrc() -> httpx.Auth | None:
     with contextlib.suppress(OSError, netrc.NetrcParseError):
         return httpx.NetRCAuth()
     return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):  # its own text has the URL, password and all
+        status = error.response.status_code
+        login = " (it wants a user and password)" if status in {401, 403} else ""
+        return f"the server answers {status} {error.response.reason_phrase}{login}"
+    return str(error) or type(error).__name__
 
 
 def _shown(url: str) -> str:

@@ -64,6 +64,7 @@ def find_wheel(wheel: Wheel) -> Location:
             # the report names the wheel; whatever it holds is neither installed nor built
             *("install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--no-input"),
             *("--only-binary", ":all:", "--ignore-requires-python", "--no-cache-dir"),
+            *("--retries", "2"),  # after a broken connection pip says so, but only if it retries
             *("--report", str(report), "--", f"{wheel.package}=={wheel.version}"),
         )
         try:
