@@ -44,7 +44,7 @@ def law(world: World, examples: int) -> Callable[[], None]:
 
 
 def test_law(world: World) -> None:
-    law(world, 250)()
+    law(world, 400)()
 
 
 def off_by_one_walk(tree: Tree, choices: Sequence[int]) -> tuple[list[int], int]:
