@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import json
 import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -146,6 +147,14 @@ async def ask(client: DaemonClient, prefix: str = "def ad", **fields: Any) -> Co
     del request["id"]
     async with asyncio.timeout(SECONDS):
         return await client.complete(**request)
+
+
+@contextlib.contextmanager
+def open_directory() -> Iterator[Path]:
+    """Make a directory that every user can enter and write to."""
+    with tempfile.TemporaryDirectory(prefix="umbrella-test-") as path:
+        Path(path).chmod(0o777)
+        yield Path(path)
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

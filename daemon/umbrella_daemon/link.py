@@ -19,7 +19,7 @@ from umbrella_daemon import __version__, wire
 from umbrella_daemon.frames import FrameProtocol
 from umbrella_daemon.peer import peer
 
-HANDSHAKE_SECONDS: Final = 10.0  # importing torch can hold the interpreter of a daemon for seconds
+HANDSHAKE_SECONDS: Final = 30.0  # importing torch from a cold disk holds a daemon up for long
 MAX_UNSENT_BYTES: Final = 4 * wire.MAX_FRAME_BYTES
 
 Answer = wire.Completed | wire.Status | wire.Stopping

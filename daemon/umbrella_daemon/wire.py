@@ -5,6 +5,8 @@ The first frame each way is the handshake: `Hello` → `Welcome`, or `Refused` a
 Requests carry an `id` chosen by the sender; each gets exactly one answer with the same `id`:
 `Complete` → `Completed`, `GetStatus` → `Status`, `Stop` → `Stopping`. `Cancel` has no answer of its
 own: the cancelled `Complete` is answered. `Phase` is pushed to every client when loading advances.
+The frame's header, `Hello`, `Refused` and the first fields of `Welcome` never change: by them two
+releases find out that they differ.
 """
 
 import struct

@@ -1,11 +1,12 @@
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.daemons import SECONDS, Home, ask, until
+from tests.daemons import SECONDS, Home, ask, open_directory, until
 
 from umbrella_daemon import __version__, client, link, wire
 from umbrella_daemon.client import DaemonClient, DaemonError
@@ -281,6 +282,30 @@ async def test_a_daemon_that_does_not_answer_is_named(
     async with playing(play):
         with pytest.raises(DaemonError, match=rf"process {os.getpid()}\) does not answer"):
             await find(home)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+async def test_a_daemon_of_another_user_is_not_talked_to(home: Home) -> None:
+    with open_directory() as directory:
+        program = (
+            "import os, socket, sys\n"
+            "os.setgid(65534); os.setuid(65534)\n"
+            "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"
+            "print(flush=True)\n"
+            "c = s.accept()[0]; c.settimeout(10); print(len(c.recv(4096)))"
+        )
+        home.set("DAEMON__SOCKET", directory / "u.sock")
+        arguments = ["-c", program, str(directory / "u.sock")]
+        stranger = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        assert stranger.stdout is not None
+        async with asyncio.timeout(SECONDS):
+            await stranger.stdout.readline()
+            with pytest.raises(DaemonError, match=r"served by another user \(uid 65534\)"):
+                await DaemonClient.connect(home.settings)
+            heard, _ = await stranger.communicate()
+        assert heard == b"0\n"  # not even who we are
 
 
 async def test_a_closed_client_answers_with_a_reason(home: Home, playing: Stage) -> None:

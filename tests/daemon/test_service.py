@@ -2,16 +2,14 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.daemons import SECONDS, Home, RawClient, complete, until
+from tests.daemons import SECONDS, Home, RawClient, complete, open_directory, until
 
 from umbrella_daemon import __version__, wire
 from umbrella_daemon.paths import lock_path, socket_path
@@ -326,38 +324,23 @@ def test_a_file_in_the_place_of_the_socket_is_kept(home: Home) -> None:
     assert home.socket.read_text() == "precious"
 
 
-@pytest.fixture
-def open_directory() -> Iterator[Path]:
-    """A directory that every user can enter."""
-    path = Path(tempfile.mkdtemp(prefix="umbrella-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-async def test_another_user_is_refused_even_where_the_file_system_lets_them_in(
-    home: Home, open_directory: Path
-) -> None:
-    home.set("DAEMON__SOCKET", open_directory / "u.sock")
-    settings = home.settings
-    claim = Claim(socket_path(settings), lock_path(settings))
-    assert claim.take()
-    resident = Service(settings, claim)
-    listener = claim.bind()
-    claim.path.chmod(0o666)
-    serving = asyncio.create_task(resident.serve(listener))
+async def test_another_user_is_refused_even_where_the_file_system_lets_them_in(home: Home) -> None:
     visitor = (
         "import os, socket, sys\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(sys.argv[1])\n"
         "print(s.recv(4096))"
     )
-    arguments = [sys.executable, "-c", visitor, str(claim.path)]
-    found = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True)
-    resident.stop("the test is over")
-    await serving
-    claim.release()
+    with open_directory() as directory:
+        home.set("DAEMON__SOCKET", directory / "u.sock")
+        async with served(home) as resident:
+            (directory / "u.sock").chmod(0o666)
+            arguments = [sys.executable, "-c", visitor, str(directory / "u.sock")]
+            found = await asyncio.to_thread(
+                subprocess.run, arguments, capture_output=True, text=True
+            )
+            assert resident.status(wire.GetStatus(1)).clients == []
     assert "this daemon serves uid 0 only, not uid 65534" in found.stdout, found.stderr
 
 
