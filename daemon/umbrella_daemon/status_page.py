@@ -10,6 +10,7 @@ from rich.text import Text
 from umbrella_daemon.wire import Status, Trace
 
 PHASE_STYLE = {"ready": "bold green", "failed": "bold red"}
+SUMS = ("total", "generate")  # of the other stages
 TRACE_COLUMNS = (
     "document",
     "prompt",
@@ -87,8 +88,8 @@ def trace_table(traces: Iterable[Trace]) -> Table:
 
 
 def stages(ms: dict[str, float]) -> str:
-    """Say where the time went, the longest stage first; what took under 1 ms is left out."""
+    """Say where the time went, the longest stage first; sums and what took under 1 ms left out."""
     ordered = sorted(ms.items(), key=lambda item: -item[1])
     return ", ".join(
-        f"{name} {took:.0f}" for name, took in ordered if name != "total" and took >= 1
+        f"{name} {took:.0f}" for name, took in ordered if name not in SUMS and took >= 1
     )

@@ -14,7 +14,7 @@ TRACE = Trace(
     accepted_tokens=12,
     target_steps=4,
     generated_tokens=16,
-    ms={"prompt": 0.4, "generate": 90.2, "postprocess": 1.4, "total": 93.6},
+    ms={"prompt": 0.4, "verify": 80.2, "generate": 90.2, "postprocess": 1.4, "total": 93.6},
 )
 STATUS = Status(
     1,
@@ -56,7 +56,7 @@ def test_everything_of_a_status_is_on_the_page() -> None:
     row = next(line for line in text.splitlines() if line.startswith("a.py"))
     assert row.split() == [
         *("a.py", "210", "208", "2", "64", "12", "4", "16", "94"),
-        *("generate", "90,", "postprocess", "1"),
+        *("verify", "80,", "postprocess", "1"),
     ]
     assert "superseded" in next(line for line in text.splitlines() if line.startswith("b.py"))
 

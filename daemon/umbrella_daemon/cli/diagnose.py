@@ -25,7 +25,7 @@ def doctor(invocation: Invocation, as_json: bool) -> None:
     findings = []
 
     async def run() -> None:
-        async for name, finding in examine(invocation.settings):
+        async for name, finding in examine(invocation.settings, invocation.config):
             findings.append({"check": name} | msgspec.to_builtins(finding))
             if not as_json:
                 out.print(line(name, finding))

@@ -106,7 +106,8 @@ class Session:
     def _notified(self, method: str, params: object) -> None:
         if method == "$/progress":
             work = msgspec.convert(params, _Progress).value
-            self._show(work.message or work.title, work.percentage)
+            if work.kind != "end":
+                self._show(work.message or work.title, work.percentage)
         elif method == STATUS:
             self._state = msgspec.convert(params, _State)
             if self._state.phase in WORK:

@@ -5,6 +5,7 @@ Nothing is downloaded, and a daemon that was not running is not running afterwar
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 from umbrella_daemon.doctor import installation, machine, model, service
@@ -30,15 +31,20 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 )
 
 
-async def examine(load: Callable[[], Settings]) -> AsyncIterator[tuple[str, Finding]]:
-    """Give name and finding of each check; bad settings are a finding, the rest sees defaults."""
+async def examine(
+    load: Callable[[], Settings], config: Path | None = None
+) -> AsyncIterator[tuple[str, Finding]]:
+    """Give name and finding of each check; bad settings are a finding, the rest sees defaults.
+
+    `load` reads the settings, from the file `config` unless that is None.
+    """
     settings = Settings()
     try:
         settings = load()
     except SettingsError as error:
         yield "settings", fail(str(error), "Correct it there; the defaults are used until then.")
     else:
-        path = config_path()
+        path = config or config_path()
         yield "settings", ok(str(path) if path.exists() else f"defaults; there is no {path}")
     running = await service.running(settings)
     try:
