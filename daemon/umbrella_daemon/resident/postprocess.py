@@ -61,7 +61,7 @@ def _replaced(text: str, rest: str) -> int:
         part = rest[:length]
         if _WORD.search(part) and length < len(rest):  # a word is repeated whole or not at all
             continue
-        if not part.strip() or _brackets(part)[0] != closed or not _same_quotes(text, part):
+        if part[-1].isspace() or _brackets(part)[0] != closed or not _same_quotes(text, part):
             continue
         if lasting.endswith(part.strip()) or _only_closes(part):
             return length

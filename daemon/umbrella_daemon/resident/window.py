@@ -18,8 +18,7 @@ from umbrella_engine.interface import Tokenizer
 
 _CHARACTERS: Final = 5  # read for each token of budget; source code has 3 to 5
 _HASHED: Final = 80  # characters that tell one line from another
-_STEP: Final = 64  # characters between possible starts inside one long line
-_ROUNDED: Final = 16  # the typed part is counted in sixteenths of the budget
+_SHARE: Final = 8  # the typed line has an eighth of the budget to itself, at first
 _REMEMBERED: Final = 64  # texts; each request looks up five
 
 
@@ -45,15 +44,16 @@ def before_and_typed(prefix: str, budget: int, tokenizer: Tokenizer) -> tuple[st
     """Split the text before the cursor into a window of earlier lines and the current line.
 
     Both together take about `budget` tokens or fewer (the caller cuts what ids are too many). The
-    first part changes only when a line ends or the window moves. A current line of more than half
-    the budget counts as earlier text up to a place that moves rarely, too.
+    first part changes only when a line ends or the typed one doubles its share. A current line of
+    more than half the budget counts as earlier text up to a place that moves rarely, too.
     """
     line = prefix.rfind("\n") + 1
     split = line + _start(prefix[line:], budget // 2, tokenizer)
     typed = prefix[split:]
-    unit = max(1, budget // _ROUNDED)
-    spent = (len(encoded(typed, tokenizer)) // unit + 1) * unit  # steps: a letter moves nothing
-    start = _start(prefix[:split], max(0, budget - spent), tokenizer)
+    length, share = len(encoded(typed, tokenizer)), budget // _SHARE
+    while share < length:
+        share = min(2 * share + 1, max(length, budget // 2))
+    start = _start(prefix[:split], max(0, budget - share), tokenizer)
     return prefix[start:split], typed
 
 
@@ -63,26 +63,27 @@ def _start(text: str, budget: int, tokenizer: Tokenizer) -> int:
     if not offset and len(encoded(text, tokenizer)) <= budget:
         return 0
     in_line = offset - (text.rfind("\n", 0, offset) + 1)
-    return offset + _start_in_tail(text[offset:], in_line % _STEP, budget, tokenizer)
+    return offset + _start_in_tail(text[offset:], in_line, budget, tokenizer)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _start_in_tail(tail: str, in_line: int, budget: int, tokenizer: Tokenizer) -> int:
-    """Choose among the lines that leave between half and all of `budget` tokens after them.
+    """Choose a place that leaves between half and all of `budget` tokens after it.
 
-    `in_line` is how far into a step of its line `tail` starts.
+    `in_line` is how far into its line `tail` starts.
     """
     ids = encoded(tail, tokenizer)
     full = min(budget, len(ids))
     data = tail.encode()
     ends = list(accumulate((len(tokenizer.token_bytes(token)) for token in ids), initial=0))
     oldest, newest = (
-        len(data[: ends[len(ids) - size]].decode("utf-8", "ignore")) for size in (full, full // 2)
+        len(tail) - len(data[ends[len(ids) - size] :].decode("utf-8", "ignore"))
+        for size in (full, full // 2)
     )
-    starts = list(_line_starts(tail, oldest, newest)) or list(
-        _places(tail, in_line, oldest, newest)
+    lines = _line_starts(tail, oldest, newest)
+    return min(lines, key=lambda line: _rank(tail, line), default=None) or _place(
+        tail, in_line, oldest, newest
     )
-    return min(starts, key=lambda start: _rank(tail, start), default=len(tail))
 
 
 def _line_starts(text: str, oldest: int, newest: int) -> Iterator[int]:
@@ -92,13 +93,16 @@ def _line_starts(text: str, oldest: int, newest: int) -> Iterator[int]:
         end = text.find("\n", end + 1, newest)
 
 
-def _places(text: str, in_line: int, oldest: int, newest: int) -> range:
-    """Positions inside a line too long for the window, in steps from the line's start."""
+def _rank(text: str, start: int) -> tuple[bool, int]:
+    """Order of lines: those without indentation first, then by hash."""
+    return text[start].isspace(), crc32(text[start : start + _HASHED].encode())
+
+
+def _place(text: str, in_line: int, oldest: int, newest: int) -> int:
+    """Position inside a line too long for the window: the roundest distance from its start."""
     line_end = text.rfind("\n", 0, oldest)
     line = -in_line if line_end == -1 else line_end + 1
-    return range(line + -(-(oldest - line) // _STEP) * _STEP, newest, _STEP)
-
-
-def _rank(text: str, start: int) -> tuple[bool, int]:
-    """Order of possible starts: lines without indentation first, then by hash."""
-    return text[start].isspace(), crc32(text[start : start + _HASHED].encode())
+    distance = newest - 1 - line
+    while distance & (distance - 1) >= oldest - line > 0:
+        distance &= distance - 1
+    return max(oldest, line + distance)
