@@ -91,7 +91,7 @@ async def test_a_completion_and_its_acceptance(common: Editors) -> None:
     assert status["daemon"]["pair"].startswith("scripted")
 
 
-@pytest.mark.parametrize(("encoding", "column"), [("utf-8", 17), ("utf-16", 15), ("utf-32", 14)])
+@pytest.mark.parametrize(("encoding", "column"), [("utf-8", 18), ("utf-16", 16), ("utf-32", 15)])
 async def test_columns_in_the_editors_unit(common: Editors, encoding: str, column: int) -> None:
     editor = await common.begin(encoding=encoding)
     editor.open(URI, "a = '😋'; def aX\n")
@@ -357,7 +357,7 @@ async def test_a_newer_request_supersedes(slow: Editor) -> None:
     newer = slow.ask("textDocument/inlineCompletion", at(URI, 0, 5))
     assert (await older)["result"] == {"items": []}
     assert not newer.done()
-    await stopped_early(slow, "cancelled")
+    await stopped_early(slow, "superseded")
     slow.type(URI, 2, 0, 5, "0")
     assert (await newer)["result"] == {"items": []}
     assert await reasons(slow) == {"superseded": 2}
@@ -437,12 +437,13 @@ def shape(editor: Editor, token: object) -> list[tuple[str, int | None]]:
 async def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
     async with editors(tmp_path, {"fail": "the weights are gone"}) as world:
         editor = await world.start()
-        await editor.initialize()
+        await editor.initialize({})  # an editor without progress bars
         editor.open(URI, "")
         told = await editor.until(lambda sent: sent["params"].get("phase") == "failed")
         assert "the weights are gone" in told["params"]["message"]
         assert await editor.complete(URI, 0, 0) == []
         assert await reasons(editor) == {"failed": 1}
+        assert bars(editor) == []
 
 
 async def test_a_daemon_that_cannot_be_started(tmp_path: Path) -> None:

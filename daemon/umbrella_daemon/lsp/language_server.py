@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from lsprotocol import types
@@ -16,12 +16,12 @@ from pygls.lsp.server import LanguageServer
 
 from umbrella_daemon import __version__
 from umbrella_daemon.client import DaemonClient, DaemonError
+from umbrella_daemon.lsp.channel import Channel
 from umbrella_daemon.lsp.journal import Journal
 from umbrella_daemon.lsp.options import Options
 from umbrella_daemon.lsp.pending import Pending
 from umbrella_daemon.lsp.progress import LoadProgress
 from umbrella_daemon.lsp.protocol import Protocol
-from umbrella_daemon.lsp.transport import Streams, bodies
 from umbrella_daemon.wire import Phase
 
 logger = logging.getLogger(__name__)
@@ -48,19 +48,19 @@ class UmbrellaServer(LanguageServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
 
-    async def serve(self, streams: Streams) -> int:
+    async def serve(self, connect: Callable[[Channel], Awaitable[None]]) -> int:
         """Serve until the editor leaves; give the exit status of the process."""
-        reader, writer = streams
-        self.protocol.set_writer(writer)
-        self.in_background(self._read(reader))
+        channel = Channel(self._receive, self._over.set)
+        self.protocol.set_writer(channel)
+        await connect(channel)
         await self._over.wait()
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self.disconnect()
-                writer.close()
-                await writer.wait_closed()
+                channel.close()
+                await channel.flushed
         if self.protocol.exit_code is not None:
             return self.protocol.exit_code
         return 0 if self.protocol.stopping else 1
@@ -106,16 +106,10 @@ class UmbrellaServer(LanguageServer):
         """Log it: the user was not waiting for it and can do nothing about it."""
         logger.error("%s: %s", source.__name__, error)
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        try:
-            async for body in bodies(reader):
-                self.protocol.receive(body)
-                if self.protocol.exit_code is not None:
-                    break
-                # A request reads its document when its task first runs; that has to be before
-                # the next message changes the document.
-                await asyncio.sleep(0)
-        finally:
+    def _receive(self, body: bytes) -> None:
+        if self.protocol.exit_code is None:
+            self.protocol.receive(body)
+        if self.protocol.exit_code is not None:
             self._over.set()
 
     async def _end_with(self, pid: int) -> None:

@@ -27,7 +27,8 @@ class Options:
         self._initial: Mapping[str, object] = {}
 
     def initialize(self, raw: object) -> None:
-        """Take `initializationOptions`."""
+        """Take `initializationOptions`, over what the user's file and the environment say."""
+        self._load({})
         bare = isinstance(raw, Mapping) and SECTION not in raw
         self._initial = _bare(raw) if bare else section(raw)
         self._load({})

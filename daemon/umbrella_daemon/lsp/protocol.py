@@ -5,6 +5,7 @@ JSON-RPC, and after `shutdown`; here each gets the error that the protocol names
 to our own store, and `exit` sets a status instead of raising in the middle of the loop.
 """
 
+import contextvars
 import json
 import logging
 from collections.abc import Callable, Generator
@@ -64,6 +65,23 @@ class Protocol(LanguageServerProtocol):
             self.handle_message(message)
         except Exception:  # an answer, say, to a question of ours that has been given up
             logger.exception("%s could not be handled", method or "an answer")
+
+    def handle_message(self, message: Any) -> None:
+        """Run the handler of a message, in a context of its own.
+
+        As the library does, except that it tells kinds of messages by structural type checks of
+        13 µs each.
+        """
+        context = contextvars.copy_context()
+        method: str | None = getattr(message, "method", None)
+        identity: Any = getattr(message, "id", None)
+        if method is None:
+            result, error = getattr(message, "result", None), getattr(message, "error", None)
+            context.run(self._handle_response, identity, result, error)
+        elif identity is None:
+            context.run(self._handle_notification, method, message.params)
+        else:
+            context.run(self._handle_request, identity, method, message.params)
 
     def _closed_to(self, method: str) -> tuple[types.ErrorCodes, str] | None:
         if self._shutdown:

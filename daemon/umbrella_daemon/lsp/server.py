@@ -9,14 +9,18 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from umbrella_daemon import __version__
 from umbrella_daemon.lsp import transport
+from umbrella_daemon.lsp.channel import Channel
 from umbrella_daemon.lsp.features import register
 from umbrella_daemon.lsp.language_server import UmbrellaServer
 
 logger = logging.getLogger(__name__)
+
+Connect = Callable[[Channel], Awaitable[None]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # below WARNING every message of the protocol would be formatted
     logging.getLogger("pygls").setLevel(logging.WARNING)
     try:
-        return asyncio.run(_serve(_streams(options), options.client_pid))
+        return asyncio.run(_serve(_way(options), options.client_pid))
     except OSError as error:
         logger.error("the editor cannot be reached: %s", error)
         return 1
@@ -38,22 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-async def _serve(streams: Awaitable[transport.Streams], client_pid: int | None) -> int:
+async def _serve(connect: Connect, client_pid: int | None) -> int:
     server = UmbrellaServer()
     register(server)
     gc.freeze()  # the protocol's classes live for ever; collections need not walk them
     server.watch(client_pid)
-    return await server.serve(await streams)
+    return await server.serve(connect)
 
 
-def _streams(options: argparse.Namespace) -> Awaitable[transport.Streams]:
+def _way(options: argparse.Namespace) -> Connect:
     if options.tcp:
-        return transport.one_client(*options.tcp)
+        return partial(transport.one_client, host=options.tcp[0], number=options.tcp[1])
     if options.pipe:
-        return transport.unix_socket(options.pipe)
+        return partial(transport.unix_socket, path=options.pipe)
     if options.socket:
-        return transport.port(options.socket)
-    return transport.stdio(transport.take_stdio())
+        return partial(transport.port, number=options.socket)
+    source, sink = transport.take_stdio()
+    return partial(transport.stdio, source=source, sink=sink)
 
 
 def _parser() -> argparse.ArgumentParser:

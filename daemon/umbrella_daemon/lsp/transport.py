@@ -1,22 +1,17 @@
-"""The ways by which an editor reaches the server, each as a reader and a writer of bytes.
+"""The ways by which an editor reaches the server.
 
-Frames are cut here; what they hold is not looked at.
+Each takes a `Channel` and returns when it is connected. Nothing here looks into a message.
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator
-from typing import Final
+
+from umbrella_daemon.lsp.channel import Channel, Outlet
 
 logger = logging.getLogger(__name__)
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-LINE_BYTES: Final = 2**20
 
 
 def take_stdio() -> tuple[int, int]:
@@ -35,52 +30,39 @@ def take_stdio() -> tuple[int, int]:
     return source, sink
 
 
-async def stdio(descriptors: tuple[int, int]) -> Streams:
-    """Read from and write to pipes without a thread in between."""
+async def stdio(channel: Channel, source: int, sink: int) -> None:
+    """Read from and write to pipes, without a thread in between."""
     loop = asyncio.get_running_loop()
-    source, sink = (
-        os.fdopen(fd, mode, 0) for fd, mode in zip(descriptors, ("rb", "wb"), strict=True)
-    )
-    reader = asyncio.StreamReader(LINE_BYTES)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-    transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sink
-    )
-    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
+    await loop.connect_write_pipe(lambda: Outlet(channel), os.fdopen(sink, "wb", 0))
+    await loop.connect_read_pipe(lambda: channel, os.fdopen(source, "rb", 0))
 
 
-def _can_wait(descriptor: int) -> bool:
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
-
-
-async def unix_socket(path: str) -> Streams:
+async def unix_socket(channel: Channel, path: str) -> None:
     """Connect to the socket on which an editor waits (`--pipe`)."""
-    return await asyncio.open_unix_connection(path, limit=LINE_BYTES)
+    await asyncio.get_running_loop().create_unix_connection(lambda: channel, path)
 
 
-async def port(number: int) -> Streams:
+async def port(channel: Channel, number: int) -> None:
     """Connect to the port on which an editor waits (`--socket`)."""
-    return await asyncio.open_connection("127.0.0.1", number, limit=LINE_BYTES)
+    await asyncio.get_running_loop().create_connection(lambda: channel, "127.0.0.1", number)
 
 
-async def one_client(host: str, number: int) -> Streams:
-    """Wait for one client on a port of this machine (`--tcp`)."""
-    first: asyncio.Future[Streams] = asyncio.get_running_loop().create_future()
+async def one_client(channel: Channel, host: str, number: int) -> None:
+    """Wait for one client on a port of this machine (`--tcp`); others are turned away."""
+    expected: list[asyncio.BaseProtocol] = [channel]
+    server = await asyncio.get_running_loop().create_server(
+        lambda: expected.pop() if expected else _TurnedAway(), host, number
+    )
+    logger.info("listening on %s:%d", *server.sockets[0].getsockname()[:2])
+    await channel.connected
+    server.close()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if first.done():
-            writer.close()
-        else:
-            first.set_result((reader, writer))
 
-    server = await asyncio.start_server(accept, host, number, limit=LINE_BYTES)
-    address = server.sockets[0].getsockname()
-    logger.info("listening on %s:%d", *address[:2])
-    try:
-        return await first
-    finally:
-        server.close()
+class _TurnedAway(asyncio.BaseProtocol):
+    """Closes its connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 def is_loopback(host: str) -> bool:
@@ -91,15 +73,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def bodies(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Give the body of each message until the editor is gone."""
-    length = 0
-    # ValueError: a line without end, which no editor sends
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ValueError):
-        while line := await reader.readline():
-            name, _, value = line.partition(b":")
-            if name.strip().lower() == b"content-length" and value.strip().isdigit():
-                length = int(value)
-            elif length and not line.strip():
-                yield await reader.readexactly(length)
-                length = 0
+def _can_wait(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)

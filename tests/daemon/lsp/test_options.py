@@ -74,6 +74,15 @@ def test_a_bad_value_is_told_once_and_changes_nothing(
     assert len(complaints) == 2
 
 
+def test_bad_options_leave_what_the_file_and_the_environment_say(
+    options: Options, complaints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UMBRELLA_DAEMON__SOCKET", "/run/d.sock")
+    options.initialize({"completion": {"max_lines": -1}})
+    assert len(complaints) == 1
+    assert options.settings.daemon.socket == "/run/d.sock"
+
+
 def test_an_unknown_key_is_told(options: Options, complaints: list[str]) -> None:
     options.initialize({"completion": {"max_linse": 1}})
     assert "did you mean completion.max_lines" in complaints[0]
