@@ -58,7 +58,8 @@ class UmbrellaServer(LanguageServer):
             task.cancel()
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(FAREWELL_SECONDS):
-                await self.disconnect()
+                if self.client is not None:
+                    await self.client.close()
                 channel.close()
                 await channel.flushed
         if self.protocol.exit_code is not None:
@@ -70,21 +71,17 @@ class UmbrellaServer(LanguageServer):
 
         Where completion is switched off no daemon is started until it is switched on.
         """
-        await self.disconnect()
         settings = self.options.settings
-        client = self.client = DaemonClient(settings, NAME, on_phase=self._enter)
+        client = DaemonClient(settings, NAME, on_phase=self._enter)
+        older, self.client = self.client, client
+        if older is not None:
+            await older.close()
         if settings.completion.enabled:
             try:
                 await client.ready()
             except DaemonError as error:
                 if self.client is client:
                     self._enter(Phase("failed", str(error)))
-
-    async def disconnect(self) -> None:
-        """Leave the daemon, which goes on for others."""
-        client, self.client = self.client, None
-        if client is not None:
-            await client.close()
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something until it ends or the editor leaves."""

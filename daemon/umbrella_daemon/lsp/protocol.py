@@ -83,6 +83,11 @@ class Protocol(LanguageServerProtocol):
         else:
             context.run(self._handle_request, identity, method, message.params)
 
+    def _handle_cancel_notification(self, msg_id: str | int) -> None:
+        # what was answered meanwhile needs neither cancelling nor the library's warning
+        if msg_id in self._request_futures:
+            super()._handle_cancel_notification(msg_id)
+
     def _closed_to(self, method: str) -> tuple[types.ErrorCodes, str] | None:
         if self._shutdown:
             return types.ErrorCodes.InvalidRequest, "the server is shutting down"

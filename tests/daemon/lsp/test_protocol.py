@@ -86,6 +86,14 @@ def test_an_answer_that_comes_too_late(server: UmbrellaServer, sent: Sent) -> No
     assert sent.bodies[-1] == {"jsonrpc": "2.0", "id": 1, "result": None}
 
 
+def test_a_cancellation_that_comes_too_late(
+    server: UmbrellaServer, sent: Sent, caplog: pytest.LogCaptureFixture
+) -> None:
+    receive(server, method="$/cancelRequest", params={"id": 0})
+    assert sent.bodies == []
+    assert caplog.records == []
+
+
 def test_an_answer_that_does_not_fit_ends_the_wait(server: UmbrellaServer) -> None:
     question = server.protocol.send_request("workspace/configuration", {"items": []}, msg_id="q")
     receive(server, id="q", result=7)
