@@ -26,6 +26,9 @@ def request(document: str) -> Complete:
         ('s = "│"\n', '" + x + "'),
         ("    │\n    y = 2\n", "x = 2"),
         ("for x in│ y:\n", " range(3), "),
+        ("print(│)\n", 'a, ":)"'),  # a bracket in a string closes nothing
+        ("x = │else_value\n", "a if b or e"),  # a letter in common is no repetition
+        ("log(a)\nlog(│\nlog(b)\n", "b)"),  # the user began this line
         # the same line deeper in, or above
         ("if a:\n    return\n│\n", "if b:\n    return"),
         # JavaScript and TypeScript
