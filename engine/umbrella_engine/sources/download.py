@@ -41,7 +41,10 @@ class Network:
         if self.certificates:
             path = Path(self.certificates).expanduser()
             known = {"capath": str(path)} if path.is_dir() else {"cafile": str(path)}
-            context.load_verify_locations(**known)
+            try:
+                context.load_verify_locations(**known)
+            except OSError as error:
+                raise WeightsError(f"the certificates in {path} cannot be read: {error}") from error
         return httpx.Client(
             verify=context,
             proxy=self.proxy or None,
@@ -87,7 +90,7 @@ def download(url: str, part: Path, network: Network, begin: Begin) -> None:
                     if tries >= TRIES_WITHOUT_PROGRESS:
                         raise
                 time.sleep(pause * 2**tries)
-    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         kept = f"; {_size(part)} bytes are kept and the next try goes on there" * part.exists()
         raise WeightsError(f"{_reason(error)}, {_shown(url)}{kept}") from error
 

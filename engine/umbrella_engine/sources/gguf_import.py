@@ -93,7 +93,7 @@ class GgufImport:
             unfinished.replace(self.path)
         except (UnsupportedModel, NotImplementedError) as error:
             raise UnsupportedModel(f"{self.gguf} cannot be used: {error}") from error
-        except (ValueError, KeyError, IndexError) as error:
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise WeightsError(
                 f"{self.gguf} is damaged or no GGUF file ({error}); get it again"
             ) from error
@@ -104,7 +104,8 @@ class GgufImport:
 def convert(path: Path, folder: Path, report: Report) -> None:
     """Write the model in the GGUF file `path` into the empty `folder`.
 
-    Raises UnsupportedModel, and ValueError, KeyError or IndexError where the file is damaged.
+    Raises UnsupportedModel; and ValueError, LookupError, TypeError or ArithmeticError where the
+    file is damaged, as its parts are read in good faith.
     """
     import gguf
 

@@ -158,6 +158,8 @@ class Architecture:
     def _llama3_rope(self, theta: float, factors: Sequence[float]) -> dict[str, Any]:
         """Find the scaling whose factors the file holds. Raises UnsupportedModel."""
         factor = float(max(factors))
+        if factor < 1 or len(factors) != self.head_dim // 2:
+            raise UnsupportedModel("its rope_freqs are not those of Llama 3")
         for index, found in enumerate(factors):
             wavelength = 2 * math.pi * theta ** (2 * index / self.head_dim)
             turns = LLAMA3_ROPE["original_max_position_embeddings"] / wavelength

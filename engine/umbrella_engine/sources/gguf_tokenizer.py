@@ -77,9 +77,11 @@ def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     vocabulary = {token: index for index, token in enumerate(tokens) if types[index] != UNUSED}
     merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
     make, _ = PRE_TOKENIZERS[pre]
-    tokenizer = Tokenizer(
-        models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre == "llama-bpe")
-    )
+    try:
+        model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre == "llama-bpe")
+    except Exception as error:  # the library raises no narrower one
+        raise UnsupportedModel(f"its vocabulary and merges do not fit together: {error}") from error
+    tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = make()
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = _start(metadata, tokens)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import ssl
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -95,13 +96,24 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients break connections on purpose here."""
+
+
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(certificate: Path | None = None) -> Iterator[Server]:
+    """Serve on a free port, with TLS where there is a file with a certificate and its key."""
     state = Server()
     handler = type("BoundHandler", (Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = QuietServer(("127.0.0.1", 0), handler)
+    state.url = f"http{'s' * bool(certificate)}://127.0.0.1:{server.server_address[1]}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

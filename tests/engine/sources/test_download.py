@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +123,37 @@ def test_password_and_headers_are_sent(server: Server, tmp_path: Path) -> None:
     network = Network(auth=("me", "secret"))
     download(f"{server.url}/w", tmp_path / "part", network, Watch())
     assert server.requests[-1][2] == "Basic bWU6c2VjcmV0"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Give a file with a certificate that nobody signed, and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("this system has no openssl to make a certificate with")
+    path, key = tmp_path / "own.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + key.read_text())
+    return path
+
+
+def test_certificates_of_ones_own_are_trusted_only_when_named(
+    server: Server, certificate: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    with serving(certificate) as safe:
+        safe.files = server.files
+        with pytest.raises(WeightsError, match="CERTIFICATE_VERIFY_FAILED"):
+            download(f"{safe.url}/w", part, PLAIN, Watch())
+        assert not part.exists()
+        download(f"{safe.url}/w", part, Network(certificates=str(certificate)), Watch())
+    assert part.read_bytes() == BODY
+
+
+def test_certificates_that_cannot_be_read_are_named(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"the certificates in .*gone\.pem cannot be read"):
+        download(server.url, tmp_path / "part", Network(str(tmp_path / "gone.pem")), Watch())
 
 
 def test_progress_is_reported_in_visible_steps() -> None:

