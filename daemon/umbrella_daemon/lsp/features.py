@@ -90,15 +90,8 @@ async def inline_completion(
 
 async def status(ls: UmbrellaServer, params: Any) -> dict[str, Any]:
     """Tell everything: the state, the counts of this window, and the daemon's own account."""
-    traces = getattr(params, "traces", DEFAULT_TRACES)
-    account = None
-    if ls.client is not None and ls.client.connected:
-        try:
-            account = msgspec.to_builtins(
-                await ls.client.status(traces=traces if isinstance(traces, int) else DEFAULT_TRACES)
-            )
-        except DaemonError as error:
-            logger.info("no status: %s", error)
+    traces = getattr(params, "traces", None)
+    account = await _account(ls, traces if isinstance(traces, int) else DEFAULT_TRACES)
     return ls.journal.state | ls.journal.counts | {"daemon": account}
 
 
@@ -133,6 +126,21 @@ async def _complete(
         max_tokens=settings.max_tokens,
         max_lines=settings.max_lines,
     )
+
+
+async def _account(ls: UmbrellaServer, traces: int) -> dict[str, Any] | None:
+    """Ask the daemon for its status; None where there is no daemon."""
+    if ls.client is None or not ls.client.connected:
+        return None
+    try:
+        account: dict[str, Any] = msgspec.to_builtins(await ls.client.status(traces=traces))
+    except DaemonError as error:
+        logger.info("no status of the daemon: %s", error)
+        return None
+    for frame in (account, account["phase"]):
+        for key in ("t", "id"):  # of the frame, not of the daemon
+            frame.pop(key, None)
+    return account
 
 
 def _report(
