@@ -53,8 +53,8 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # CPU threads; 0: torch's own choice
     context_tokens: Annotated[int, Meta(ge=64)] = 4096  # longest prompt + answer, per lane
     kv_cache_mb: Annotated[int, Meta(ge=1)] = 1024  # all lanes of target and draft together
-    # a cancelled prefill stops after at most one chunk
-    prefill_chunk_tokens: Annotated[int, Meta(ge=1, le=8192)] = 64
+    # a cancelled prefill stops after at most one chunk; 0: 64 on a CPU, 1024 on a GPU
+    prefill_chunk_tokens: Annotated[int, Meta(ge=0, le=8192)] = 0
 
 
 class DraftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
