@@ -36,7 +36,7 @@ class _Progress(msgspec.Struct, frozen=True):
 
 
 class _Account(msgspec.Struct, frozen=True):
-    daemon: Status
+    daemon: dict[str, object] | None  # of the fields of `wire.Status`
 
 
 class Session:
@@ -91,7 +91,10 @@ class Session:
     async def status(self) -> Status:
         """Give the daemon's state and the traces of this session's requests."""
         answer = await self._editor.request(STATUS, {"traces": len(TYPED) + 1})
-        return msgspec.convert(answer, _Account).daemon
+        account = msgspec.convert(answer, _Account).daemon
+        if account is None:
+            raise ProbeError("The daemon went away; `umbrella logs` tells more.")
+        return msgspec.convert({"id": 0} | account, Status)
 
     async def close(self) -> None:
         """Close the window; the daemon goes on."""
