@@ -40,7 +40,7 @@ async def demo(settings: Settings, console: Console, *, stop: bool) -> None:
         _show_suggestion(console, status, first, text)
         started = status.uptime_seconds < first_seconds
         start = _start(session.work, started=started)
-        console.print(f"{start}; first suggestion after {first_seconds:.1f} s.\n")
+        console.print(f"{start}; first suggestion after {first_seconds:.1f} s.\n", highlight=False)
         took = await session.type()
         _show_typing(console, took, (await session.status()).traces)
     finally:
@@ -69,7 +69,9 @@ def _show_suggestion(console: Console, status: Status, first: Trace | None, text
     if not text:
         reason = first.reason if first else "unknown"
         raise ProbeError(f"The model suggested nothing ({reason}); `umbrella logs` tells more.")
-    console.print(f"{status.pair}, on {status.device} in {status.dtype}\n", markup=False)
+    console.print(
+        f"{status.pair}, on {status.device} in {status.dtype}\n", markup=False, highlight=False
+    )
     marked = "" if console.color_system else "; the suggestion stands between « and »"
     console.print(Rule(f"{NAME}{marked}", align="left", style="dim"))
     console.print(Ghost(NAME, PREFIX, text, SUFFIX))
@@ -85,10 +87,12 @@ def _show_typing(console: Console, took: list[float], traces: list[Trace]) -> No
     prefilled = [trace.prefilled_tokens for trace in typed if trace]
     console.print(
         f"Typed {len(took)} characters, one by one: answers took [bold]{p50:.0f} ms[/] (p50) and "
-        f"[bold]{p95:.0f} ms[/] (p95)."
+        f"[bold]{p95:.0f} ms[/] (p95).",
+        highlight=False,
     )
     if prefilled:
         console.print(
             f"The rest of the prompt was reused: {statistics.mean(prefilled):.1f} tokens computed "
-            f"for each character on average, at most {max(prefilled)}."
+            f"for each character on average, at most {max(prefilled)}.",
+            highlight=False,
         )

@@ -1,14 +1,18 @@
 """Checks of the model: which pair, and whether its weights are here."""
 
+from pathlib import Path
+from typing import Final
+
 from umbrella_daemon.doctor.finding import Finding, fail, ok, warn
 from umbrella_daemon.paths import models_directory
 from umbrella_daemon.resident.loading import SCRIPTED
 from umbrella_daemon.resident.pick import pick_pair
 from umbrella_daemon.settings import Settings, SettingsError
+from umbrella_engine.config import ModelSource, PairConfig
 from umbrella_engine.errors import EngineError
 from umbrella_engine.sources import is_fetched
 
-LIST: str = "`umbrella models` lists what there is; the setting is pair."
+LIST: Final = "`umbrella models` lists what there is; the setting is pair."
 
 
 async def pair(settings: Settings) -> Finding:
@@ -26,12 +30,10 @@ async def weights(settings: Settings) -> Finding:
     """Whether the weights are on this machine."""
     if settings.pair == SCRIPTED:
         return ok("none needed")
-    found, _ = pick_pair(settings)
-    sources = [found.target] if found.draft is None else [found.target, found.draft]
-    directory = models_directory(settings)
-    missing = [source for source in sources if not is_fetched(source, directory)]
+    found, missing = _missing(settings)
     if not missing:
-        return ok(f"here, in {directory}")
+        directory = models_directory(settings)
+        return ok(f"here; {directory} holds {_size_mb(directory):,} MB in all")
     size = sum(source.download_mb for source in missing)
     said = f"{size} MB are still to be fetched" if size else "still to be fetched"
     if settings.models.offline:
@@ -46,8 +48,17 @@ async def weights(settings: Settings) -> Finding:
 
 def fetched(settings: Settings) -> bool:
     """Whether the daemon can load without fetching anything."""
-    if settings.pair == SCRIPTED:
-        return True
+    return settings.pair == SCRIPTED or not _missing(settings)[1]
+
+
+def _missing(settings: Settings) -> tuple[PairConfig, list[ModelSource]]:
+    """Give the pair that would be loaded, and the sources of it that are not here."""
     found, _ = pick_pair(settings)
     sources = [found.target] if found.draft is None else [found.target, found.draft]
-    return all(is_fetched(source, models_directory(settings)) for source in sources)
+    directory = models_directory(settings)
+    return found, [source for source in sources if not is_fetched(source, directory)]
+
+
+def _size_mb(directory: Path) -> int:
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files) // 10**6
