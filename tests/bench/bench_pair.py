@@ -24,9 +24,9 @@ from umbrella_daemon.resident.prompt import build_prompt
 from umbrella_daemon.settings import PromptSettings
 from umbrella_daemon.wire import Complete
 from umbrella_engine import DraftConfig, EngineConfig, Limits, ModelSource, PairConfig, Stats
-from umbrella_engine.draft.model import ModelDrafter
 from umbrella_engine.draft.none import NoDrafter
 from umbrella_engine.engine import SpeculativeEngine
+from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.load import load, make_drafter
 
 FILES = (
@@ -37,17 +37,21 @@ FILES = (
 )  # fmt: skip
 
 
+def library_source(name: str) -> str:
+    """Give the text of a file of the standard library, "" where this Python has none."""
+    path = Path(sysconfig.get_paths()["stdlib"]) / name
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 def holes(count: int, seed: int = 11) -> list[Complete]:
     """Cut a hole at a random place of a random code line of each file, until `count` are made."""
     rng = random.Random(seed)
-    library = Path(sysconfig.get_paths()["stdlib"])
     requests: list[Complete] = []
     for name in FILES:
-        path = library / name
-        if not path.exists():  # modules move between Python versions
-            continue
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = library_source(name).splitlines(keepends=True)
         places = [i for i, line in enumerate(lines) if i > 60 and len(line.strip()) > 20]
+        if not places:
+            continue
         row = rng.choice(places)
         column = rng.randint(len(lines[row]) - len(lines[row].lstrip()), len(lines[row]) - 2)
         requests.append(
@@ -64,9 +68,10 @@ def holes(count: int, seed: int = 11) -> list[Complete]:
     return requests[:count]
 
 
-def speculations(engine: SpeculativeEngine, depths: list[int]) -> dict[str, SpeculativeEngine]:
-    """The same resident pair behind different drafters."""
-    model = _draft_model(engine)
+def speculations(
+    engine: SpeculativeEngine, model: LanguageModel, depths: list[int]
+) -> dict[str, SpeculativeEngine]:
+    """Put the same resident pair behind different drafters."""
     engines = {"none": replace(engine, drafter=NoDrafter())}
     for depth in depths:
         for width in (1, 2, 4):
@@ -79,14 +84,9 @@ def speculations(engine: SpeculativeEngine, depths: list[int]) -> dict[str, Spec
     return engines
 
 
-def _draft_model(engine: SpeculativeEngine):  # type: ignore[no-untyped-def]
-    drafters = engine.drafter._drafters  # type: ignore[attr-defined]
-    return next(d for d in drafters if isinstance(d, ModelDrafter))._model
-
-
 def main() -> int:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Accepted tokens of a pair.")
     parser.add_argument("target", type=Path)
     parser.add_argument("draft", type=Path)
     parser.add_argument("--prompts", type=int, default=10)
@@ -94,21 +94,18 @@ def main() -> int:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--depths", type=int, nargs="+", default=[4, 8])
     options = parser.parse_args()
-    pair = PairConfig(
-        name="pair",
-        target=ModelSource(path=str(options.target)),
-        draft=ModelSource(path=str(options.draft)),
-    )
     console = Console(stderr=True)
-    store = Path(tempfile.gettempdir()) / "umbrella-bench-models"
-    engine = load(
-        pair,
-        EngineConfig(dtype=options.dtype, context_tokens=1024),
-        DraftConfig(max_nodes=64),
-        store,
-        lambda progress: console.log(progress.message, progress.done, progress.total),
+    engine, draft = (
+        load(
+            PairConfig(name=path.stem, target=ModelSource(path=str(path))),
+            EngineConfig(dtype=options.dtype, context_tokens=1024),
+            DraftConfig(max_nodes=64),
+            Path(tempfile.gettempdir()) / "umbrella-bench-models",
+            lambda _progress: None,
+        )
+        for path in (options.target, options.draft)
     )
-    engines = speculations(engine, options.depths)
+    engines = speculations(engine, draft.target, options.depths)
     texts: dict[str, list[list[int]]] = {name: [] for name in engines}
     totals = {name: Stats() for name in engines}
     settings = PromptSettings(prefix_tokens=384, suffix_tokens=128)
