@@ -21,13 +21,14 @@ from umbrella_daemon.settings import load_settings
 
 BEFORE = "".join(f"    value_{number} = compute({number}, scale=2)\n" for number in range(500))
 AFTER = "".join(f"    other_{number} = compute({number}, scale=3)\n" for number in range(500))
+SCRIPT = {"default": "scripted", "tokens_per_step": 16}  # bytes; about four tokens of a model
 WARM_UP = 50
 
 
 async def main(requests: int) -> None:
     """Ask `requests` times, one after the other, and print what it took."""
     with tempfile.TemporaryDirectory() as home:
-        (Path(home) / "script.json").write_text('{"default": "scripted"}')
+        (Path(home) / "script.json").write_text(json.dumps(SCRIPT))
         os.environ["UMBRELLA_SCRIPT"] = str(Path(home) / "script.json")
         os.environ["XDG_STATE_HOME"] = home
         settings = load_settings({"pair": "scripted", "daemon": {"socket": f"{home}/u.sock"}})

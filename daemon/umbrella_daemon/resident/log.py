@@ -41,6 +41,10 @@ class _LogFile(RotatingFileHandler):
         except (OSError, ValueError, AttributeError):  # there is no standard error
             return True
 
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        """Look at the size alone; the base class formats every line a second time for it."""
+        return self.stream is not None and os.fstat(self.stream.fileno()).st_size >= self.maxBytes
+
     def doRollover(self) -> None:
         """Begin a new file."""
         moves = self.is_stderr

@@ -119,8 +119,9 @@ class Service:
         log.info("%s", _summary(completed))
 
     def _set_phase(self, phase: Phase) -> None:
+        new = phase.phase != self._state.phase.phase
+        log.log(logging.INFO if new else logging.DEBUG, "phase %s", _spoken(phase))
         self._state.phase = phase
-        log.info("phase %s", _spoken(phase))
         for client in self._clients:
             client.send(phase)
 
