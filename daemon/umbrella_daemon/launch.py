@@ -73,7 +73,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "DAEMON__SOCKET": settings.daemon.socket,
         "MODELS__DIRECTORY": settings.models.directory,
     }
-    if settings.pair.endswith(".toml"):
+    if "/" in settings.pair or settings.pair.endswith((".toml", ".gguf")):  # a path, not a name
         paths["PAIR"] = settings.pair
     for key, path in paths.items():
         if path:

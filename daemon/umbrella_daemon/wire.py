@@ -41,6 +41,7 @@ class Complete(msgspec.Struct, frozen=True, tag_field="t"):
     explicit: bool = False  # the user asked by a key, not by typing
     max_tokens: int | None = None  # None: the daemon's setting
     max_lines: int | None = None
+    candidates: int = 1  # how many different answers are wanted; each takes as long as the first
 
 
 class Cancel(msgspec.Struct, frozen=True, tag_field="t"):
@@ -95,6 +96,13 @@ class Trace(msgspec.Struct, frozen=True):
     reason: str = ""  # "" when text is shown, else a value of `Reason`
 
 
+class Alternative(msgspec.Struct, frozen=True):
+    """Another text for the same place, worse than those before it."""
+
+    text: str
+    replace_after: int = 0
+
+
 class Completed(msgspec.Struct, frozen=True, tag_field="t"):
     """Answer to `Complete`: text to insert, or nothing with a reason."""
 
@@ -104,6 +112,7 @@ class Completed(msgspec.Struct, frozen=True, tag_field="t"):
     reason: str = ""  # a value of `Reason`, "" when text is shown
     detail: str = ""  # one sentence for a person
     trace: Trace = Trace()
+    alternatives: tuple[Alternative, ...] = ()  # where more than one candidate was asked for
 
 
 class Phase(msgspec.Struct, frozen=True, tag_field="t"):
@@ -161,8 +170,8 @@ class Reason:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_requests = msgspec.msgpack.Decoder(Request)
-_replies = msgspec.msgpack.Decoder(Reply)
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def frame(message: Request | Reply) -> bytes:

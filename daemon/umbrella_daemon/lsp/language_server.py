@@ -35,7 +35,7 @@ FAREWELL_SECONDS: Final = 2.0
 class UmbrellaServer(LanguageServer):
     """One session with one editor."""
 
-    protocol: Protocol
+    protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as given below
 
     def __init__(self) -> None:
         super().__init__(NAME, __version__, protocol_cls=Protocol)
