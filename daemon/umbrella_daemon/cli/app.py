@@ -1,48 +1,14 @@
 """The group of all commands, its global options, and errors as messages instead of tracebacks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from umbrella_daemon import __version__
-
-if TYPE_CHECKING:
-    from umbrella_daemon.settings import Settings
+from umbrella_daemon.cli import complete, diagnose, models, service
+from umbrella_daemon.cli.invocation import Invocation
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """The global options of one call."""
-
-    config: Path | None = None
-    assignments: Mapping[str, str] = field(default_factory=dict)
-
-    def settings(self, more: Mapping[str, str] | None = None) -> "Settings":
-        """Give the settings in force; `more` comes from a command's own options.
-
-        Raises SettingsError.
-        """
-        from umbrella_daemon.layers import nested
-        from umbrella_daemon.settings import load_settings
-
-        values: dict[str, object] = {}
-        for key, value in {**self.assignments, **(more or {})}.items():
-            _join(values, nested(key, value))
-        return load_settings(values, path=self.config, place="command line")
-
-
-def _join(values: dict[str, object], more: dict[str, object]) -> None:
-    for key, value in more.items():
-        known = values.get(key)
-        if isinstance(value, dict) and isinstance(known, dict):
-            _join(known, value)
-        else:
-            values[key] = value
 
 
 class Commands(click.Group):
@@ -103,12 +69,6 @@ def main(ctx: click.Context, config: Path | None, assignments: dict[str, str]) -
     ctx.obj = Invocation(config, assignments)
 
 
-def _add_commands() -> None:
-    from umbrella_daemon.cli import complete, diagnose, models, service
-
-    for module in (service, complete, models, diagnose):
-        for command in module.COMMANDS:
-            main.add_command(command)
-
-
-_add_commands()
+for _module in (service, complete, models, diagnose):
+    for _command in _module.COMMANDS:
+        main.add_command(_command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from umbrella_daemon.cli.app import Invocation
+from umbrella_daemon.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from umbrella_daemon.lsp.context import Question

@@ -6,7 +6,7 @@ import json
 import click
 import msgspec
 
-from umbrella_daemon.cli.app import Invocation
+from umbrella_daemon.cli.invocation import Invocation
 
 
 @click.command()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from umbrella_daemon.cli.app import Invocation
+from umbrella_daemon.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from umbrella_daemon.settings import Settings
