@@ -83,6 +83,7 @@ class DaemonClient:
         explicit: bool = False,
         max_tokens: int | None = None,
         max_lines: int | None = None,
+        candidates: int = 1,
     ) -> Completed:
         """Ask for the text at a cursor; arguments are the fields of `wire.Complete`.
 
@@ -100,6 +101,7 @@ class DaemonClient:
             explicit=explicit,
             max_tokens=max_tokens,
             max_lines=max_lines,
+            candidates=candidates,
         )
         try:
             link = await self._reach(PATIENCE_SECONDS)

@@ -49,6 +49,8 @@ class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     enabled: bool = True
     max_tokens: Annotated[int, Meta(ge=1, le=2048)] = 64
     max_lines: Annotated[int, Meta(ge=1, le=200)] = 8
+    candidates: Annotated[int, Meta(ge=1, le=10)] = 3
+    menu: bool = False
     disabled_languages: tuple[str, ...] = ()
     max_file_mb: Annotated[float, Meta(ge=0.001, le=1000)] = 5.0
 

@@ -7,14 +7,14 @@ state, interleaving or cancellation. It reads as rows 7 and 8 of the design.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from umbrella_engine.draft import Drafter
+from umbrella_engine.draft import Checkpoint, Drafter
 from umbrella_engine.errors import Cancelled, ContextOverflow
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits, Step, Tokenizer
 from umbrella_engine.language_model import Context, LanguageModel
 from umbrella_engine.stats import Stats
 from umbrella_engine.tree import Tree
-from umbrella_engine.verify import choose, walk
+from umbrella_engine.verify import best, choose, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,7 @@ class SpeculativeEngine:
         """Yield the target's greedy continuation of `ids`; see `interface.Engine`."""
         stats = stats if stats is not None else Stats()
         self._check(ids, limits)
-
-        def checkpoint() -> None:
-            if cancelled():
-                raise Cancelled("the request was cancelled")
-
+        checkpoint = _checkpoint(cancelled)
         with self.target.open(ids) as context, self.drafter.begin(ids) as draft:
             stats.prompt_tokens = len(ids)
             stats.reused_tokens = context.length
@@ -67,6 +63,22 @@ class SpeculativeEngine:
                     yield Step(tuple(shown))
                 if len(shown) < len(tokens):
                     return
+
+    def alternatives(
+        self,
+        ids: Sequence[int],
+        count: int,
+        cancelled: Callable[[], bool],
+        *,
+        owed: bytes = b"",
+    ) -> list[int]:
+        """Give the target's best tokens after `ids`, best first; see `interface.Engine`."""
+        self._check(ids, Limits(1))
+        checkpoint = _checkpoint(cancelled)
+        with self.target.open(ids) as context:
+            unread = context.prefill(ids[context.length :], checkpoint)
+            checkpoint()
+            return best(context.evaluate(unread, Tree())[0], count, owed, self.healing)
 
     def _step(
         self, context: Context, unread: Sequence[int], tree: Tree, owed: bytes, stats: Stats
@@ -94,6 +106,16 @@ class SpeculativeEngine:
                 f"a prompt of {len(ids)} tokens and {limits.max_tokens} new ones do not fit into "
                 f"{self.info.context_tokens}; shorten it or raise engine.context_tokens"
             )
+
+
+def _checkpoint(cancelled: Callable[[], bool]) -> Checkpoint:
+    """Give what is called before each forward pass."""
+
+    def checkpoint() -> None:
+        if cancelled():
+            raise Cancelled("the request was cancelled")
+
+    return checkpoint
 
 
 def _before_stop(tokens: Sequence[int], stop_ids: frozenset[int]) -> list[int]:

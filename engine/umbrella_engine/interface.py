@@ -131,3 +131,19 @@ class Engine(Protocol):
         Raises Cancelled, and ContextOverflow when `ids` and `limits.max_tokens` do not fit.
         """
         ...
+
+    def alternatives(
+        self,
+        ids: Sequence[int],
+        count: int,
+        cancelled: Callable[[], bool],
+        *,
+        owed: bytes = b"",
+    ) -> list[int]:
+        """Give the target's best tokens after `ids`, best first, at most `count`, all different.
+
+        The first of them is what `generate` begins with. While bytes are `owed` all of them keep
+        the promise, so there may be fewer. Takes one forward pass where `ids` are cached; raises
+        as `generate` does.
+        """
+        ...

@@ -19,6 +19,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ends_with: str
     text: str
+    others: list[str] = []  # for who asks for several; seen where they begin with other bytes
 
 
 class LoadPhase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,8 +45,11 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def answer(self, text: str) -> str:
         """Give the answer for `text` before the cursor."""
-        fitting = (one.text for one in self.answers if text.endswith(one.ends_with))
-        return next(fitting, self.default)
+        return self._fitting(text).text
+
+    def others(self, text: str) -> list[str]:
+        """Give what else could be answered, best first."""
+        return self._fitting(text).others
 
     def load(self, report: Report) -> ScriptedEngine:
         """Go through the phases and give the engine; raises WeightsError where told to fail."""
@@ -56,7 +60,13 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.fail:
             raise WeightsError(self.fail)
         tokenizer = ScriptedTokenizer(FIM if self.fim else None)
-        return ScriptedEngine(self.answer, self.tokens_per_step, self.step_ms, tokenizer)
+        return ScriptedEngine(
+            self.answer, self.tokens_per_step, self.step_ms, tokenizer, others=self.others
+        )
+
+    def _fitting(self, text: str) -> Answer:
+        fitting = (one for one in self.answers if text.endswith(one.ends_with))
+        return next(fitting, Answer("", self.default))
 
 
 def read_script(path: Path) -> Script:

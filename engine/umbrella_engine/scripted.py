@@ -58,7 +58,9 @@ class ScriptedEngine:
     step_ms: float = 0.0  # what one forward pass takes
     tokenizer: ScriptedTokenizer = field(default_factory=ScriptedTokenizer)
     info: EngineInfo = INFO
+    others: Callable[[str], Sequence[str]] = lambda _: ()  # further answers, worse ones
     _cached: list[int] = field(default_factory=list)  # ids whose "keys and values" are kept
+    _offered: dict[tuple[int, ...], bytes] = field(default_factory=dict)  # by ids: what follows
 
     def generate(
         self,
@@ -71,16 +73,14 @@ class ScriptedEngine:
     ) -> Iterator[Step]:
         """Yield the canned continuation of `ids`; see `interface.Engine`."""
         stats = stats if stats is not None else Stats()
-        if len(ids) + limits.max_tokens > self.info.context_tokens:
-            raise ContextOverflow(
-                f"a prompt of {len(ids)} tokens and {limits.max_tokens} new ones do not fit into "
-                f"{self.info.context_tokens}; shorten it"
-            )
+        self._check(ids, limits)
         stats.prompt_tokens = len(ids)
         with stats.stage("prefill"):
             self._prefill(ids, cancelled, stats)
-        known = (self.tokenizer.before_cursor(ids) + owed).decode(errors="replace")
-        tokens = [*owed, *self.answer(known).encode(), END][: limits.max_tokens]
+        answer = self._offered.get(tuple(ids))
+        if answer is None:
+            answer = self.answer(self._known(ids, owed)).encode()
+        tokens = [*owed, *answer, END][: limits.max_tokens]
         for start in range(0, len(tokens), self.tokens_per_step):
             with stats.stage("verify"):
                 self._forward(cancelled)
@@ -93,6 +93,37 @@ class ScriptedEngine:
             stats.generated_tokens += len(shown)
             if shown:
                 yield Step(tuple(shown))
+
+    def alternatives(
+        self,
+        ids: Sequence[int],
+        count: int,
+        cancelled: Callable[[], bool],
+        *,
+        owed: bytes = b"",
+    ) -> list[int]:
+        """Give the first bytes of the canned continuations; see `interface.Engine`."""
+        self._check(ids, Limits(1))
+        self._prefill(ids, cancelled, Stats())
+        known = self._known(ids, owed)
+        found: dict[int, bytes] = {}
+        for text in (self.answer(known), *self.others(known)):
+            token, *rest = *owed, *text.encode(), END
+            found.setdefault(token, bytes(rest[:-1]))
+        best = list(found)[:count]
+        self._offered = {} if owed else {(*ids, token): found[token] for token in best}
+        return best
+
+    def _known(self, ids: Sequence[int], owed: bytes) -> str:
+        """Text before the cursor."""
+        return (self.tokenizer.before_cursor(ids) + owed).decode(errors="replace")
+
+    def _check(self, ids: Sequence[int], limits: Limits) -> None:
+        if len(ids) + limits.max_tokens > self.info.context_tokens:
+            raise ContextOverflow(
+                f"a prompt of {len(ids)} tokens and {limits.max_tokens} new ones do not fit into "
+                f"{self.info.context_tokens}; shorten it"
+            )
 
     def _prefill(self, ids: Sequence[int], cancelled: Callable[[], bool], stats: Stats) -> None:
         # The last token is always computed: its output starts the answer.

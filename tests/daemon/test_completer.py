@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from tests.daemons import complete
 
-from umbrella_daemon.resident.completer import MARGIN_TOKENS, Completer
+from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.job import Job
+from umbrella_daemon.resident.writer import MARGIN_TOKENS
 from umbrella_daemon.settings import CompletionSettings, Settings
 from umbrella_daemon.wire import Completed, Reason
 from umbrella_engine.interface import EngineInfo, FimTokens, Limits, Step
@@ -112,6 +113,61 @@ def test_nothing_to_say_is_silence_with_its_cost() -> None:
 def test_a_document_without_any_text_is_answered() -> None:
     answer = run(watched("import os"), "")
     assert answer.reason in ("", Reason.EMPTY)
+
+
+OTHERS = ["mire(a):", " mire(a):", "mit():", "just(a):\n    pass", "d ( a, b ) :", "vance():"]
+
+
+@pytest.mark.parametrize("fim", [None, FIM])
+@pytest.mark.parametrize(
+    ("candidates", "texts"),
+    [
+        (1, ["d(a, b):"]),
+        (0, ["d(a, b):"]),
+        (2, ["d(a, b):", "mire(a):"]),
+        # what begins with the same token or differs in white space alone is the same
+        (3, ["d(a, b):", "mire(a):", "just(a):"]),
+        (99, ["d(a, b):", "mire(a):", "just(a):", "vance():"]),
+    ],
+)
+def test_several_candidates(candidates: int, texts: list[str], fim: FimTokens | None) -> None:
+    engine = watched("d(a, b):", fim)
+    engine.others = lambda _: OTHERS
+    answer = run(engine, suffix=" # end", candidates=candidates, explicit=True)
+    assert [answer.text, *(other.text for other in answer.alternatives)] == texts
+    assert ("alternatives" in answer.trace.ms) == (candidates > 1)
+    plain = run(watched("d(a, b):", fim), suffix=" # end").trace
+    assert answer.trace.generated_tokens == plain.generated_tokens
+    assert engine.closed
+
+
+def test_each_candidate_replaces_what_it_writes_itself() -> None:
+    engine = watched("d(a)")
+    engine.others = lambda _: ["m)", "just("]
+    answer = run(engine, suffix=")", candidates=3)
+    assert [(other.text, other.replace_after) for other in answer.alternatives] == [
+        ("m)", 1),
+        ("just(", 0),
+    ]
+
+
+def test_silence_has_no_other_candidates() -> None:
+    engine = watched("")
+    engine.others = lambda _: ["mire(a):"]
+    answer = run(engine, candidates=3)
+    assert (answer.reason, answer.alternatives) == (Reason.EMPTY, ())
+
+
+def test_a_job_stopped_between_two_candidates_shows_none() -> None:
+    engine, stopped = watched("d(a, b):"), job(candidates=3)
+
+    def others(_: str) -> list[str]:
+        stopped.stopped = Reason.CANCELLED
+        return ["mire(a):"]
+
+    engine.others = others
+    answer = Completer(engine, Settings()).complete(stopped)
+    assert (answer.text, answer.reason, answer.alternatives) == ("", Reason.CANCELLED, ())
 
 
 @pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.SUPERSEDED])

@@ -19,6 +19,7 @@ MESSAGES = st.one_of(
         suffix=TEXT,
         explicit=st.booleans(),
         max_tokens=st.none() | st.integers(1, 99),
+        candidates=st.integers(0, 9),
     ),
     st.builds(wire.Cancel, st.integers(0, 2**60)),
 )
@@ -81,6 +82,7 @@ def test_every_reply_survives_the_wire() -> None:
         wire.Welcome(1, "0.1.0", 12),
         wire.Refused("no"),
         wire.Completed(3, "text", 2, trace=trace),
+        wire.Completed(4, "text", alternatives=(wire.Alternative("other", 1),)),
         phase,
         wire.Status(
             1, phase, "0", 2, 3.5, "p", "cpu", "f32", 4, ["a"], 5, 4, {"empty": 1}, [trace]

@@ -94,15 +94,34 @@ def test_cancelling_stops_before_the_next_step_and_keeps_the_cache() -> None:
     assert stats.reused_tokens == 7
 
 
+def test_alternatives_are_the_first_bytes_of_the_texts() -> None:
+    others = ["b = 2", "also hidden", "", "c"]
+    made = ScriptedEngine(lambda _: "a = 1", others=lambda _: others)
+    tokens = made.alternatives(b"x\n", 9, never)
+    assert tokens == [*b"ab", END, *b"c"]
+    assert made.alternatives(b"x\n", 2, never) == [*b"ab"]
+    made.alternatives(b"x\n", 9, never)
+    answers = [spell(made.generate([*b"x\n", token], STOP, never)) for token in b"abc"]
+    assert answers == [b" = 1", b" = 2", b""]
+    assert made.alternatives(b"x", 9, never, owed=b"\n") == [*b"\n"]
+    with pytest.raises(Cancelled):
+        made.alternatives(b"x\n", 9, lambda: True)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ContextOverflow, match="do not fit"):
         next(engine().generate(b"x" * 2**20, STOP, never))
+    with pytest.raises(ContextOverflow, match="do not fit"):
+        engine().alternatives(b"x" * 2**20, 3, never)
 
 
 def test_a_script_is_read_and_plays(tmp_path: Path) -> None:
     path = tmp_path / "script.json"
     content = {
-        "answers": [{"ends_with": "def ad", "text": "d(a, b):"}, {"ends_with": "ad", "text": "2"}],
+        "answers": [
+            {"ends_with": "def ad", "text": "d(a, b):", "others": ["just(a):"]},
+            {"ends_with": "ad", "text": "2"},
+        ],
         "default": "pass",
         "fim": True,
         "phases": [{"phase": "downloading", "message": "fetching", "done": 43, "total": 100}],
@@ -114,6 +133,8 @@ def test_a_script_is_read_and_plays(tmp_path: Path) -> None:
     assert told == [Progress("downloading", "fetching", 43, 100)]
     assert [script.answer(text) for text in ("def ad", "read", "x")] == ["d(a, b):", "2", "pass"]
     assert spell(made.generate(b"def ad", STOP, never)) == b"d(a, b):"
+    assert made.alternatives(b"def ad", 3, never) == [*b"dj"]
+    assert made.alternatives(b"read", 3, never) == [*b"2"]
     assert isinstance(made.tokenizer.fim, FimTokens)
 
 

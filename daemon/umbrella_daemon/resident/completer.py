@@ -4,21 +4,19 @@ Runs in the engine thread. Knows nothing of queues, sockets or other requests.
 """
 
 import time
-from collections.abc import Generator
 from typing import Final
 
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.postprocess import Shown, postprocess
-from umbrella_daemon.resident.prompt import Prompt, build_prompt
-from umbrella_daemon.resident.stopping import Stopping
+from umbrella_daemon.resident.prompt import build_prompt
+from umbrella_daemon.resident.writer import MARGIN_TOKENS, Writer, Written
 from umbrella_daemon.settings import Settings
-from umbrella_daemon.wire import Complete, Completed, Reason
+from umbrella_daemon.wire import Alternative, Complete, Completed, Reason
 from umbrella_engine.errors import Cancelled
-from umbrella_engine.interface import Engine, Limits
+from umbrella_engine.interface import Engine
 from umbrella_engine.stats import Stats
-from umbrella_engine.tokenizer import TextStream
 
-MARGIN_TOKENS: Final = 64  # kept free for what token healing makes the answer repeat
+MAX_CANDIDATES: Final = 10
 
 
 class Completer:
@@ -33,42 +31,49 @@ class Completer:
         request = job.request
         stats = Stats()
         stats.ms["queue"] = (time.perf_counter() - job.received) * 1e3
-        max_tokens = self._max_tokens(request)
         with stats.stage("prompt"):
-            room = self.engine.info.context_tokens - max_tokens - MARGIN_TOKENS
-            prompt = build_prompt(request, self.engine.tokenizer, self._settings.prompt, room)
+            writer = self._writer(job)
         try:
             with stats.stage("generate"):
-                text = self._generate(job, prompt, max_tokens, stats)
+                first = writer.write(stats)
+            with stats.stage("postprocess"):
+                outcome = postprocess(request, first.text)
+            if not isinstance(outcome, Shown):
+                return job.silence(outcome.reason, outcome.detail, stats)
+            if request.candidates < 2:
+                return job.shown(outcome.text, outcome.replace_after, stats)
+            with stats.stage("alternatives"):
+                alternatives = _alternatives(request, writer, first, outcome.text)
         except Cancelled:
             return job.silence(job.stopped or Reason.CANCELLED, "", stats)
-        with stats.stage("postprocess"):
-            outcome = postprocess(request, text)
-        if isinstance(outcome, Shown):
-            return job.shown(outcome.text, outcome.replace_after, stats)
-        return job.silence(outcome.reason, outcome.detail, stats)
+        return job.shown(outcome.text, outcome.replace_after, stats, alternatives)
 
-    def _max_tokens(self, request: Complete) -> int:
-        wanted = request.max_tokens or self._settings.completion.max_tokens
-        return max(1, min(wanted, self.engine.info.context_tokens // 2))
+    def _writer(self, job: Job) -> Writer:
+        request, settings = job.request, self._settings
+        wanted = request.max_tokens or settings.completion.max_tokens
+        max_tokens = max(1, min(wanted, self.engine.info.context_tokens // 2))
+        max_lines = max(1, request.max_lines or settings.completion.max_lines)
+        room = self.engine.info.context_tokens - max_tokens - MARGIN_TOKENS
+        prompt = build_prompt(request, self.engine.tokenizer, settings.prompt, room)
+        return Writer(self.engine, job, prompt, max_tokens=max_tokens, max_lines=max_lines)
 
-    def _generate(self, job: Job, prompt: Prompt, max_tokens: int, stats: Stats) -> str:
-        tokenizer = self.engine.tokenizer
-        stream = TextStream(tokenizer, prompt.owed)
-        lines = job.request.max_lines or self._settings.completion.max_lines
-        stopping = Stopping(job.request, max(1, lines))
-        repeated = len(tokenizer.encode(prompt.owed.decode(errors="ignore")))
-        limits = Limits(max_tokens + min(repeated, MARGIN_TOKENS), tokenizer.stop_ids)
-        steps = self.engine.generate(
-            prompt.ids, limits, job.cancelled, owed=prompt.owed, stats=stats
-        )
-        text = ""
-        try:
-            for step in steps:
-                text = stream.push(step.tokens)
-                if (stopped := stopping.update(text)) is not None:
-                    return stopped
-            return stopping.finish(text)
-        finally:
-            if isinstance(steps, Generator):  # ends the engine's work on it now
-                steps.close()
+
+def _alternatives(
+    request: Complete, writer: Writer, first: Written, text: str
+) -> tuple[Alternative, ...]:
+    """Give answers besides `text` that a person can tell from it and from each other."""
+    wanted = min(request.candidates, MAX_CANDIDATES) - 1
+    found: list[Alternative] = []
+    seen = {_visible(text)}
+    for other in writer.others(first, attempts=2 * wanted):
+        outcome = postprocess(request, other.text)
+        if isinstance(outcome, Shown) and _visible(outcome.text) not in seen:
+            seen.add(_visible(outcome.text))
+            found.append(Alternative(outcome.text, outcome.replace_after))
+            if len(found) == wanted:
+                break
+    return tuple(found)
+
+
+def _visible(text: str) -> str:
+    return "".join(text.split())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from umbrella_daemon.wire import Complete, Completed, Reason, Trace
+from umbrella_daemon.wire import Alternative, Complete, Completed, Reason, Trace
 from umbrella_engine.stats import Stats
 
 DETAILS: Final = {
@@ -39,9 +39,18 @@ class Job:
         """Whether nobody wants the answer any more."""
         return self.stopped != ""
 
-    def shown(self, text: str, replace_after: int, stats: Stats) -> Completed:
+    def shown(
+        self,
+        text: str,
+        replace_after: int,
+        stats: Stats,
+        alternatives: tuple[Alternative, ...] = (),
+    ) -> Completed:
         """Give the answer that shows `text`."""
-        return Completed(self.request.id, text, replace_after, trace=self._trace("", stats))
+        trace = self._trace("", stats)
+        return Completed(
+            self.request.id, text, replace_after, trace=trace, alternatives=alternatives
+        )
 
     def silence(self, reason: str, detail: str = "", stats: Stats | None = None) -> Completed:
         """Give the answer that shows nothing, with its reason."""

@@ -9,6 +9,8 @@ it closes without opening them: `bar(a)` leaves the bracket of `foo(|)` alone.
 
 import re
 from dataclasses import dataclass
+from itertools import dropwhile, islice
+from operator import not_
 from typing import Final
 
 from umbrella_daemon.wire import Complete, Reason
@@ -94,11 +96,10 @@ def _only_closes(part: str) -> bool:
 
 def _without_following(current: str, text: str, following: str) -> str:
     """Leave out the last lines of `text` that are the first lines after the cursor."""
-    ahead = [line.rstrip() for line in following.split("\n")]
-    while ahead and not ahead[0]:
-        ahead.pop(0)
     lines = (current + text).split("\n")
     written = [line.rstrip() for line in lines]
+    below = dropwhile(not_, map(str.rstrip, following.split("\n")))
+    ahead = list(islice(below, len(written)))
     first = 1 if current.strip() else 0  # a line begun by the user is not a repetition
     for count in range(min(len(written) - first, len(ahead)), 0, -1):
         kept = "\n".join(lines[:-count])[len(current) :]
