@@ -8,8 +8,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -241,9 +241,16 @@ async def editors(home: Path, script: Message | None = None) -> AsyncIterator["E
     try:
         yield world
     finally:
-        for editor in world.started:
-            await editor.close()
+        await world.leave()
         await stop_daemon(load_settings(environ=world.environment, path=world.no_settings))
+
+
+@contextmanager
+def one_daemon(home: Path, script: Message | None = None) -> Iterator["Editors"]:
+    """Give a way to start editors in many tests, whose daemon serves all of them."""
+    world = Editors(isolated(home, script))
+    yield world
+    asyncio.run(stop_daemon(load_settings(environ=world.environment, path=world.no_settings)))
 
 
 class Editors:
@@ -259,6 +266,11 @@ class Editors:
         path = Path(self.environment["HOME"]) / "none.toml"
         path.touch()
         return path
+
+    async def leave(self) -> None:
+        """Close every editor that was started."""
+        while self.started:
+            await self.started.pop().close()
 
     async def start(self, *command: str, **environment: str) -> Editor:
         """Start an editor that has said nothing yet."""

@@ -77,7 +77,7 @@ class ScriptedEngine:
         stats.prompt_tokens = len(ids)
         with stats.stage("prefill"):
             self._prefill(ids, cancelled, stats)
-        answer = self._offered.get(tuple(ids))
+        answer = self._offered.get(tuple(ids)) if self._offered else None
         if answer is None:
             answer = self.answer(self._known(ids, owed)).encode()
         tokens = [*owed, *answer, END][: limits.max_tokens]

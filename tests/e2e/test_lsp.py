@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.editor import SERVER, Editor, Editors, Message, Refused, at, editors
 
-from umbrella_daemon.client import stop_daemon
-from umbrella_daemon.settings import load_settings
+from tests.editor import SERVER, Editor, Editors, Message, Refused, at, editors, one_daemon
 
 pytestmark = pytest.mark.e2e
 
@@ -33,19 +31,15 @@ SLOW: Message = {"default": "slow " * 500, "step_ms": 20}
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editors]:
     """Editors whose daemon serves all tests of this module that need nothing special of it."""
-    from tests.editor import isolated
-
-    world = Editors(isolated(tmp_path_factory.mktemp("lsp"), SCRIPT))
-    yield world
-    asyncio.run(stop_daemon(load_settings(environ=world.environment, path=world.no_settings)))
+    with one_daemon(tmp_path_factory.mktemp("lsp"), SCRIPT) as world:
+        yield world
 
 
 @pytest.fixture
 async def common(shared: Editors) -> AsyncIterator[Editors]:
     """Editors of the shared daemon, which leave at the end of the test."""
     yield shared
-    while shared.started:
-        await shared.started.pop().close()
+    await shared.leave()
 
 
 def position(line: int, character: int) -> Message:

@@ -2,25 +2,19 @@
 
 import asyncio
 import logging
-import time
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from umbrella_daemon.client import DaemonError
-from umbrella_daemon.lsp.context import Question, Silence, ask
-from umbrella_daemon.lsp.items import ACCEPTED, items
-from umbrella_daemon.lsp.journal import trace, why
-from umbrella_daemon.lsp.language_server import STATUS, UmbrellaServer
+from umbrella_daemon.lsp import copilot, menu, requests
+from umbrella_daemon.lsp.answering import answer
+from umbrella_daemon.lsp.items import ACCEPTED, items, nothing
+from umbrella_daemon.lsp.language_server import UmbrellaServer
 from umbrella_daemon.lsp.options import SECTION, section
-from umbrella_daemon.settings import CompletionSettings
-from umbrella_daemon.wire import Completed, Reason
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_TRACES: Final = 20
 PATIENCE_SECONDS: Final = 5.0  # with an editor that is asked for its configuration
 
 
@@ -28,10 +22,12 @@ def initialize(ls: UmbrellaServer, params: types.InitializeParams) -> None:
     """Take the editor's options and its process."""
     ls.options.initialize(params.initialization_options)
     ls.watch(params.process_id)
+    menu.offer_for_good(ls)
 
 
 async def initialized(ls: UmbrellaServer, params: types.InitializedParams) -> None:
-    """Get ready for the first request."""
+    """Tell the state from the first moment on, and get ready for the first request."""
+    ls.journal.enable(ls.options.settings.completion.enabled)
     capabilities = ls.client_capabilities
     if capabilities.window and capabilities.window.work_done_progress:
         ls.in_background(ls.bars.run())
@@ -41,6 +37,8 @@ async def initialized(ls: UmbrellaServer, params: types.InitializedParams) -> No
         ls.in_background(_subscribe(ls))
     if workspace and workspace.configuration:
         ls.options.configure(await _configuration(ls))
+        ls.journal.enable(ls.options.settings.completion.enabled)
+    ls.in_background(menu.follow_setting(ls))
     ls.in_background(ls.connect())
 
 
@@ -62,37 +60,18 @@ async def did_change_configuration(
             types.MessageType.Info,
         )
         ls.in_background(ls.connect())
+    ls.in_background(menu.follow_setting(ls))
+    ls.follow_settings()
 
 
 async def inline_completion(
     ls: UmbrellaServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    """Give the text at the cursor, or an empty list."""
-    started = time.perf_counter()
-    shown = types.InlineCompletionList(items=[])
-    completed = Completed(0, reason=Reason.SUPERSEDED, detail="something newer came")
-    settings = ls.options.settings.completion
-    try:
-        with ls.pending.turn(params.text_document.uri):
-            question = await ask(params, ls.protocol.documents, settings)
-            if isinstance(question, Silence):
-                completed = Completed(0, reason=question.reason, detail=question.detail)
-            else:
-                completed = await _complete(ls, question, settings)
-                shown = items(question, completed, ls.protocol.documents.units)
-    except asyncio.CancelledError:
-        completed = Completed(0, reason=Reason.CANCELLED)
-        raise
-    finally:
-        _report(ls, params, completed, (time.perf_counter() - started) * 1000)
-    return shown
-
-
-async def status(ls: UmbrellaServer, params: Any) -> dict[str, Any]:
-    """Tell everything: the state, the counts of this window, and the daemon's own account."""
-    traces = getattr(params, "traces", None)
-    account = await _account(ls, traces if isinstance(traces, int) else DEFAULT_TRACES)
-    return ls.journal.state | ls.journal.counts | {"daemon": account}
+    """Give the text at the cursor, several where the user asked by a key, or an empty list."""
+    found = await answer(ls, params, types.TEXT_DOCUMENT_INLINE_COMPLETION)
+    if found.question is None:
+        return nothing()
+    return items(found.question, found.completed, ls.protocol.documents.units)
 
 
 def register(server: UmbrellaServer) -> None:
@@ -103,56 +82,12 @@ def register(server: UmbrellaServer) -> None:
     # without options the capability would not be advertised
     options = types.InlineCompletionOptions()
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, options)(inline_completion)
-    server.feature(STATUS)(status)
+    requests.register(server)
+    copilot.register(server)
 
     @server.command(ACCEPTED)
     def accepted(*arguments: str) -> None:  # of any type; the library wants to see a class
-        server.journal.accepted += 1
-
-
-async def _complete(
-    ls: UmbrellaServer, question: Question, settings: CompletionSettings
-) -> Completed:
-    if ls.client is None:
-        return Completed(0, reason=Reason.LOADING, detail="the daemon is not connected yet")
-    return await ls.client.complete(
-        document=question.document,
-        version=question.version,
-        language=question.language,
-        path=question.path,
-        prefix=question.prefix,
-        suffix=question.suffix,
-        explicit=question.explicit,
-        max_tokens=settings.max_tokens,
-        max_lines=settings.max_lines,
-    )
-
-
-async def _account(ls: UmbrellaServer, traces: int) -> dict[str, Any] | None:
-    """Ask the daemon for its status; None where there is no daemon."""
-    if ls.client is None or not ls.client.connected:
-        return None
-    try:
-        account: dict[str, Any] = msgspec.to_builtins(await ls.client.status(traces=traces))
-    except DaemonError as error:
-        logger.info("no status of the daemon: %s", error)
-        return None
-    for frame in (account, account["phase"]):
-        for key in ("t", "id"):  # of the frame, not of the daemon
-            frame.pop(key, None)
-    return account
-
-
-def _report(
-    ls: UmbrellaServer, params: types.InlineCompletionParams, completed: Completed, ms: float
-) -> None:
-    ls.journal.record(completed)
-    if ls.protocol.trace is not types.TraceValue.Off:
-        verbose = ls.protocol.trace is types.TraceValue.Verbose
-        ls.log_trace(trace(params, completed, ms, verbose))
-    if completed.reason and logger.isEnabledFor(logging.DEBUG):
-        text = f"{params.text_document.uri}: nothing is shown: {why(completed)}"
-        ls.window_log_message(types.LogMessageParams(types.MessageType.Debug, text))
+        server.acceptance.accept(arguments)
 
 
 async def _configuration(ls: UmbrellaServer) -> object:

@@ -15,24 +15,38 @@ from umbrella_daemon.wire import Completed, Phase, Reason
 
 # these follow from typing on; they say nothing about the state
 PASSING: Final = frozenset({Reason.CANCELLED, Reason.SUPERSEDED})
+PAUSED: Final = {
+    "phase": "paused",
+    "message": "Completion is switched off in this window.",
+    "percent": None,
+    "reason": Reason.DISABLED,
+}
+
+
+Follower = Callable[[dict[str, Any]], None]
 
 
 class Journal:
-    """`tell` gets the state whenever it changes: phase, message, percent, reason."""
+    """Counts and the state; whoever follows it gets it whenever it changes."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self) -> None:
         self.requests = 0
         self.shown = 0
-        self.accepted = 0
         self.reasons: Counter[str] = Counter()
-        self._tell = tell
+        self._followers: list[Follower] = []
+        self._enabled = True
         self._phase = Phase("starting", "the daemon is not connected yet")
         self._silence = Completed(id=0)
         self._told: dict[str, Any] = {}
 
     @property
     def state(self) -> dict[str, Any]:
-        """Where the daemon is and why nothing is shown, for a status line."""
+        """Where the daemon is and why nothing is shown, for a status line.
+
+        Of a window in which completion is switched off it says only that.
+        """
+        if not self._enabled:
+            return dict(PAUSED)
         silence = self._silence.detail if self._phase.phase == "ready" else ""
         return {
             "phase": self._phase.phase,
@@ -47,9 +61,17 @@ class Journal:
         return {
             "requests": self.requests,
             "shown": self.shown,
-            "accepted": self.accepted,
             "reasons": dict(self.reasons),
         }
+
+    def follow(self, follower: Follower) -> None:
+        """Let `follower` have the state from now on: phase, message, percent, reason."""
+        self._followers.append(follower)
+
+    def enable(self, enabled: bool) -> None:
+        """Note whether completion is on in this window, and tell the state for the first time."""
+        self._enabled = enabled
+        self._tell_if_changed()
 
     def enter(self, phase: Phase) -> None:
         """Note where the daemon is on its way."""
@@ -71,17 +93,23 @@ class Journal:
     def _tell_if_changed(self) -> None:
         if self.state != self._told:
             self._told = self.state
-            self._tell(self._told)
+            for follower in self._followers:
+                follower(self._told)
 
 
 def trace(
-    params: types.InlineCompletionParams, completed: Completed, ms: float, verbose: bool
+    params: types.InlineCompletionParams,
+    method: str,
+    completed: Completed,
+    ms: float,
+    verbose: bool,
 ) -> types.LogTraceParams:
     """Describe one request for `$/logTrace`; `ms` is what the editor waited."""
+    name = method.rpartition("/")[2]
     where = f"{params.text_document.uri}:{params.position.line + 1}:{params.position.character + 1}"
     what = f"{len(completed.text)} characters" if completed.text else f"nothing ({why(completed)})"
     details = msgspec.json.encode(completed.trace).decode() if verbose else None
-    return types.LogTraceParams(f"inlineCompletion {where}: {what} in {ms:.1f} ms", details)
+    return types.LogTraceParams(f"{name} {where}: {what} in {ms:.1f} ms", details)
 
 
 def why(completed: Completed) -> str:

@@ -16,6 +16,7 @@ from pygls.lsp.server import LanguageServer
 
 from umbrella_daemon import __version__
 from umbrella_daemon.client import DaemonClient, DaemonError
+from umbrella_daemon.lsp.acceptance import Acceptance
 from umbrella_daemon.lsp.channel import Channel
 from umbrella_daemon.lsp.journal import Journal
 from umbrella_daemon.lsp.options import Options
@@ -42,8 +43,11 @@ class UmbrellaServer(LanguageServer):
         self.pending = Pending()
         self.protocol.changed = self.pending.supersede
         self.options = Options(lambda text: self.show(text, types.MessageType.Warning))
-        self.journal = Journal(lambda state: self.protocol.notify(STATUS, state))
+        self.journal = Journal()
+        self.journal.follow(lambda state: self.protocol.notify(STATUS, state))
+        self.acceptance = Acceptance()
         self.bars = LoadProgress(self.work_done_progress)
+        self.offers_menu = False  # whether the editor was told of `textDocument/completion`
         self.client: DaemonClient | None = None  # from `initialized` on
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -67,21 +71,28 @@ class UmbrellaServer(LanguageServer):
         return 0 if self.protocol.stopping else 1
 
     async def connect(self) -> None:
-        """Find or start the daemon with the settings as they are now, and follow its loading.
-
-        Where completion is switched off no daemon is started until it is switched on.
-        """
-        settings = self.options.settings
-        client = DaemonClient(settings, NAME, on_phase=self._enter)
+        """Find or start the daemon with the settings as they are now, and follow its loading."""
+        client = DaemonClient(self.options.settings, NAME, on_phase=self._enter)
         older, self.client = self.client, client
         if older is not None:
             await older.close()
-        if settings.completion.enabled:
-            try:
-                await client.ready()
-            except DaemonError as error:
-                if self.client is client:
-                    self._enter(Phase("failed", str(error)))
+        await self.wake()
+
+    async def wake(self) -> None:
+        """See to it that a daemon runs; where completion is switched off none is started."""
+        client = self.client
+        if client is None or client.connected or not self.options.settings.completion.enabled:
+            return
+        try:
+            await client.ready()
+        except DaemonError as error:
+            if self.client is client:
+                self._enter(Phase("failed", str(error)))
+
+    def follow_settings(self) -> None:
+        """Do what follows from settings that are different now."""
+        self.journal.enable(self.options.settings.completion.enabled)
+        self.in_background(self.wake())
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something until it ends or the editor leaves."""

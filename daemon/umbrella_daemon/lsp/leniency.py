@@ -15,6 +15,7 @@ _CAPABILITIES: Final = (
     ("window", "workDoneProgress"),
     ("workspace", "configuration"),
     ("workspace", "didChangeConfiguration"),
+    ("textDocument", "completion", "dynamicRegistration"),
 )
 _TRACES: Final = tuple(value.value for value in types.TraceValue)
 _KINDS: Final = tuple(value.value for value in types.InlineCompletionTriggerKind)
@@ -27,12 +28,15 @@ def adapt(method: str, params: Any) -> Any:
 
 
 def _initialize(params: dict[str, Any]) -> dict[str, Any]:
-    offered = params.get("capabilities")
-    capabilities: dict[str, dict[str, Any]] = {}
-    for group, name in _CAPABILITIES:
-        members = offered.get(group) if isinstance(offered, dict) else None
-        if isinstance(members, dict) and members.get(name) is not None:
-            capabilities.setdefault(group, {})[name] = members[name]
+    capabilities: dict[str, Any] = {}
+    for *groups, name in _CAPABILITIES:
+        offered, used = params.get("capabilities"), capabilities
+        for group in groups:
+            offered = offered.get(group) if isinstance(offered, dict) else None
+        if isinstance(offered, dict) and offered.get(name) is not None:
+            for group in groups:
+                used = used.setdefault(group, {})
+            used[name] = offered[name]
     return {
         "processId": params.get("processId"),
         "rootUri": None,
@@ -61,8 +65,14 @@ def _inline_completion(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+def _completion(params: dict[str, Any]) -> dict[str, Any]:
+    # how a menu came to be opened makes no difference
+    return {key: value for key, value in params.items() if key != "context"}
+
+
 _ADAPTERS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     types.INITIALIZE: _initialize,
     types.SET_TRACE: _set_trace,
+    types.TEXT_DOCUMENT_COMPLETION: _completion,
     types.TEXT_DOCUMENT_INLINE_COMPLETION: _inline_completion,
 }

@@ -1,4 +1,4 @@
-"""The editor's settings → `Settings`: initialization options below, configuration above.
+"""The editor's settings → `Settings`: initialization options, configuration, what was switched.
 
 Both hold the same keys as the settings file, either bare or under the section `umbrella`. What
 cannot be used is reported once and leaves the settings as they were. Knows nothing of how the
@@ -7,6 +7,8 @@ editor is asked or told.
 
 from collections.abc import Callable, Mapping
 from typing import Final
+
+from msgspec.structs import replace
 
 from umbrella_daemon.settings import Settings, SettingsError, load_settings
 
@@ -22,6 +24,9 @@ class Options:
 
     def __init__(self, complain: Callable[[str], None]) -> None:
         self.settings = Settings()
+        self.wants_copilot_status = False
+        self._configured = self.settings  # without what was switched
+        self._switched: dict[str, object] = {}  # keys of `completion`, for this window
         self._complain = complain
         self._complaint = ""
         self._initial: Mapping[str, object] = {}
@@ -29,6 +34,7 @@ class Options:
     def initialize(self, raw: object) -> None:
         """Take `initializationOptions`, over what the user's file and the environment say."""
         self._load({})
+        self.wants_copilot_status = _wants_copilot_status(raw)
         bare = isinstance(raw, Mapping) and SECTION not in raw
         self._initial = _bare(raw) if bare else section(raw)
         self._load({})
@@ -41,20 +47,51 @@ class Options:
             key for key in DAEMON_KEYS if getattr(before, key) != getattr(self.settings, key)
         )
 
+    def toggle(self, language: str) -> None:
+        """Switch `language`, or everything where it is "", until its setting is changed."""
+        completion = self.settings.completion
+        if not language:
+            self._switched["enabled"] = not completion.enabled
+        elif language in completion.disabled_languages:
+            kept = tuple(one for one in completion.disabled_languages if one != language)
+            self._switched["disabled_languages"] = kept
+        else:
+            self._switched["disabled_languages"] = (*completion.disabled_languages, language)
+        self._lay()
+
+    def _lay(self) -> None:
+        """Lay what was switched over what is configured."""
+        completion = replace(self._configured.completion, **self._switched)
+        self.settings = replace(self._configured, completion=completion)
+
     def _load(self, configuration: Mapping[str, object]) -> None:
         try:
-            self.settings = load_settings(_merged(self._initial, configuration))
+            configured = load_settings(_merged(self._initial, configuration))
         except SettingsError as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)
                 self._complain(f"Umbrella: {error} The settings stay as they were.")
-        else:
-            self._complaint = ""
+            return
+        self._complaint = ""
+        before, now = self._configured.completion, configured.completion
+        self._switched = {  # the newest wish counts
+            key: value
+            for key, value in self._switched.items()
+            if getattr(before, key) == getattr(now, key)
+        }
+        self._configured = configured
+        self._lay()
 
 
 def section(raw: object) -> Mapping[str, object]:
     """Give what stands under `umbrella` in a client's settings."""
     return _bare(raw.get(SECTION)) if isinstance(raw, Mapping) else {}
+
+
+def _wants_copilot_status(raw: object) -> bool:
+    below = raw.get(SECTION, raw) if isinstance(raw, Mapping) else {}
+    editor = below.get("editor") if isinstance(below, Mapping) else {}
+    return isinstance(editor, Mapping) and editor.get("copilotStatus") is True
 
 
 def _bare(raw: object) -> Mapping[str, object]:

@@ -11,7 +11,10 @@ def test_capabilities_nobody_reads_cannot_stop_an_editor() -> None:
     offered = {
         "general": {"positionEncodings": ["utf-8"], "markdown": {"parser": 7}},
         "window": {"workDoneProgress": True},
-        "textDocument": {"completion": {"completionItemKind": {"valueSet": [99]}}},
+        "textDocument": {
+            "completion": {"completionItemKind": {"valueSet": [99]}, "dynamicRegistration": True},
+            "hover": 3,
+        },
         "workspace": None,
     }
     params = {"processId": 3, "capabilities": offered, "clientInfo": 5, "trace": "off"}
@@ -21,10 +24,22 @@ def test_capabilities_nobody_reads_cannot_stop_an_editor() -> None:
         "capabilities": {
             "general": {"positionEncodings": ["utf-8"]},
             "window": {"workDoneProgress": True},
+            "textDocument": {"completion": {"dynamicRegistration": True}},
         },
         "initializationOptions": None,
         "trace": "off",
     }
+
+
+@pytest.mark.parametrize("group", [None, 3, {}, {"completion": 3}, {"completion": {}}])
+def test_capabilities_in_strange_places_count_as_none(group: object) -> None:
+    adapted = adapt("initialize", {"capabilities": {"textDocument": group}})
+    assert adapted["capabilities"] == {}
+
+
+def test_how_a_menu_was_opened_makes_no_difference() -> None:
+    params = {"position": 1, "context": {"triggerKind": 7}}
+    assert adapt("textDocument/completion", params) == {"position": 1}
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from umbrella_daemon.lsp.pending import Pending
 class Work:
     """Something that runs for ever and notes how it ends."""
 
-    def __init__(self, pending: Pending, document: str) -> None:
+    def __init__(self, pending: Pending, document: str, kind: str = "inline") -> None:
         self.began = asyncio.Event()
         self.cancelled = False
         self.superseded = False
-        self.task = asyncio.create_task(self._run(pending, document))
+        self.task = asyncio.create_task(self._run(pending, document, kind))
 
-    async def _run(self, pending: Pending, document: str) -> str:
-        with pending.turn(document) as turn:
+    async def _run(self, pending: Pending, document: str, kind: str) -> str:
+        with pending.turn(document, kind) as turn:
             try:
                 self.began.set()
                 await asyncio.Event().wait()
@@ -51,6 +51,27 @@ async def test_other_documents_are_left_alone() -> None:
     await other.task
 
 
+async def test_other_kinds_are_left_alone_until_the_text_changes() -> None:
+    pending = Pending()
+    one, other = Work(pending, "a"), Work(pending, "a", "menu")
+    await one.began.wait()
+    newer = Work(pending, "a")
+    assert await one.task == "answered"
+    assert not other.cancelled
+    pending.supersede("a")
+    assert await other.task == await newer.task == "answered"
+    assert other.superseded
+
+
+async def test_everything_is_ended_at_once() -> None:
+    pending = Pending()
+    works = [Work(pending, document) for document in "ab"]
+    for work in works:
+        await work.began.wait()
+    pending.supersede_all()
+    assert [await work.task for work in works] == ["answered", "answered"]
+
+
 async def test_a_cancellation_by_the_client_passes_through() -> None:
     pending = Pending()
     work = Work(pending, "a")
@@ -73,7 +94,7 @@ async def test_cancelled_and_superseded_at_once_is_cancelled() -> None:
 
 async def test_a_request_that_has_ended_is_not_superseded() -> None:
     pending = Pending()
-    with pending.turn("a") as turn:
+    with pending.turn("a", "inline") as turn:
         pass
     pending.supersede("a")
     assert not turn.superseded

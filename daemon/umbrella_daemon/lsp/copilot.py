@@ -1,0 +1,60 @@
+"""Names that editors know from Copilot's language server, so that glue made for it works here.
+
+Documented at https://www.npmjs.com/package/@github/copilot-language-server. What we say of
+ourselves under such a name, we say only to those who ask for it with the initialization option
+`editor.copilotStatus`.
+"""
+
+from typing import Any, Final
+
+from umbrella_daemon.lsp.language_server import UmbrellaServer
+from umbrella_daemon.wire import Reason
+
+DID_SHOW: Final = "textDocument/didShowCompletion"
+DID_PARTIALLY_ACCEPT: Final = "textDocument/didPartiallyAcceptCompletion"
+DID_FOCUS: Final = "textDocument/didFocus"
+DID_CHANGE_STATUS: Final = "didChangeStatus"
+
+_KINDS: Final = {"failed": "Error", "paused": "Inactive"}  # by phase
+_WARNINGS: Final = frozenset({Reason.DAEMON_LOST, Reason.ERROR})
+
+
+def did_show(ls: UmbrellaServer, params: Any) -> None:
+    """Count what the user sees."""
+    ls.acceptance.display(getattr(params, "item", None))
+
+
+def did_partially_accept(ls: UmbrellaServer, params: Any) -> None:
+    """Count what the user takes over word by word or line by line."""
+    ls.acceptance.accept_part(
+        getattr(params, "item", None), getattr(params, "acceptedLength", None)
+    )
+
+
+async def did_focus(ls: UmbrellaServer, params: Any) -> None:
+    """See to it that a daemon runs before the first key is pressed."""
+    await ls.wake()
+
+
+def register(server: UmbrellaServer) -> None:
+    """Make `server` understand."""
+    server.feature(DID_SHOW)(did_show)
+    server.feature(DID_PARTIALLY_ACCEPT)(did_partially_accept)
+    server.feature(DID_FOCUS)(did_focus)
+
+    def tell(state: dict[str, Any]) -> None:
+        if server.options.wants_copilot_status:
+            server.protocol.notify(DID_CHANGE_STATUS, status(state))
+
+    server.journal.follow(tell)
+
+
+def status(state: dict[str, Any]) -> dict[str, Any]:
+    """Give the parameters of `didChangeStatus` for a state of the journal."""
+    phase = state["phase"]
+    kind = "Warning" if state["reason"] in _WARNINGS else "Normal"
+    return {
+        "busy": phase not in ("ready", *_KINDS),
+        "message": state["message"],
+        "kind": _KINDS.get(phase, kind),
+    }
