@@ -10,13 +10,13 @@ import {
   ErrorAction,
   LanguageClient,
   RevealOutputChannelOn,
-  TransportKind,
   type CloseHandlerResult,
   type ErrorHandler,
   type LanguageClientOptions,
   type Middleware,
 } from 'vscode-languageclient/node';
 import { offerInstallation } from './install';
+import { startProcess } from './process';
 import { findServer } from './server';
 import { SCHEMES } from './gate';
 import { readSettings, SECTION, serverSettings } from './settings';
@@ -77,20 +77,19 @@ export class Server implements vscode.Disposable {
 
   private async begin(): Promise<void> {
     this.state.server = STARTING;
-    this.executable = await findServer();
-    if (!this.executable) {
+    const executable = await findServer();
+    this.executable = executable;
+    if (!executable) {
       void this.complain();
       return;
     }
     const { serverArgs, logLevel } = readSettings();
     const args = [...serverArgs, '--log-level', logLevel];
-    this.log.info(`starting ${this.executable} ${args.join(' ')}`);
-    const client = new LanguageClient(
-      SECTION,
-      'Umbrella',
-      { command: this.executable, args, transport: TransportKind.stdio },
-      this.options(),
-    );
+    const run = () => {
+      this.log.info(`starting ${executable} ${args.join(' ')}`);
+      return startProcess(executable, args, this.log);
+    };
+    const client = new LanguageClient(SECTION, 'Umbrella', run, this.options());
     client.onNotification('umbrella/status', (state: ServerState) => {
       this.state.server = state;
     });

@@ -71,10 +71,11 @@ function followEditor(state: State, running: Server): vscode.Disposable[] {
   return [
     vscode.window.onDidChangeActiveTextEditor(look),
     vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration('umbrella')) {
+        look();
+      }
       if (RESTARTING.some((section) => event.affectsConfiguration(section))) {
         void running.restart();
-      } else if (event.affectsConfiguration('umbrella')) {
-        look();
       }
     }),
   ];

@@ -10,11 +10,9 @@ const TRACES = 20;
 interface Account {
   readonly phase: string;
   readonly message: string;
-  readonly requests: number;
-  readonly shown: number;
-  readonly accepted: number;
   readonly reasons: Readonly<Record<string, number>>;
   readonly daemon: Daemon | null;
+  readonly [count: string]: unknown;
 }
 
 interface Daemon {
@@ -71,12 +69,17 @@ function page(account: Account): string {
   const reasons = Object.entries(account.reasons).sort(([, a], [, b]) => b - a);
   const lines = [
     `This window: ${account.phase}${account.message ? `, ${account.message}` : ''}`,
-    row('requests', account.requests),
-    row('shown', account.shown),
-    row('accepted', account.accepted),
+    ...counts(account),
     ...reasons.map(([reason, count]) => row(`silent: ${reason}`, count)),
   ];
   return [...lines, '', ...daemonLines(account.daemon), ''].join('\n');
+}
+
+/** Whatever the server counts: requests, shown, accepted and so on. */
+function counts(account: Account): string[] {
+  return Object.entries(account)
+    .filter(([name, value]) => typeof value === 'number' && name !== 'percent')
+    .map(([name, value]) => row(name.replaceAll('_', ' '), Number(value)));
 }
 
 function daemonLines(daemon: Daemon | null): string[] {

@@ -94,8 +94,12 @@ export function lookOf(state: State, spinning: boolean): Look {
   if (broken) {
     return { icon: '$(warning)', label: broken, detail: message, alarming: true };
   }
-  if (phase !== 'ready' && state.silence?.label !== PAUSED) {
+  const resting = phase === 'ready' || phase === PAUSED;
+  if (!resting && state.silence?.label !== PAUSED) {
     return loading(state.server);
+  }
+  if (phase === PAUSED && !state.silence) {
+    return { icon: OFF, label: PAUSED, detail: message };
   }
   if (state.silence) {
     return { icon: OFF, ...state.silence };

@@ -22,6 +22,7 @@ from typing import Final
 CODE_SERVER: Final = "4.139.1"
 PLAYWRIGHT: Final = "1.65.2"
 EXTENSION: Final = Path(__file__).parents[3] / "editors" / "vscode"
+LOG_WRITER: Final = Path(__file__).with_name("spdlog.js")
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -52,9 +53,10 @@ def prepare() -> Tools:
     cache.mkdir(parents=True, exist_ok=True)
     environment = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
     node = _once(cache / f"node-{environment}", _node) / "node"
+    logs = hashlib.sha256(LOG_WRITER.read_bytes()).hexdigest()[:8]
     return Tools(
         node=node,
-        code=_once(cache / f"code-{CODE_SERVER}", lambda to: _code(to, node)),
+        code=_once(cache / f"code-{CODE_SERVER}-{logs}", lambda to: _code(to, node)),
         playwright=_once(cache / f"playwright-{PLAYWRIGHT}", _playwright),
         extension=_once(cache / f"extension-{_state_of_extension()}", lambda to: _pack(to, node)),
         browser=_browser(),
@@ -102,8 +104,11 @@ def _code(to: Path, node: Path) -> None:
             member.name = member.name.removeprefix(root)
         packed.extractall(to, members, filter="data")
     archive.unlink()
-    # scripts would compile what the tests do without
+    # its scripts would compile; two of the modules that are left without their binaries are loaded
     _npm(node, "install", "--omit=dev", "--ignore-scripts", cwd=to)
+    modules = to / "node_modules" / "@vscode"
+    shutil.copyfile(LOG_WRITER, modules / "spdlog" / "index.js")
+    (modules / "native-watchdog" / "index.js").write_text("exports.start = () => {};\n")
 
 
 def _playwright(to: Path) -> None:

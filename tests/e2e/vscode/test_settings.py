@@ -1,0 +1,86 @@
+"""Settings and commands take effect at once, and the status bar says why nothing is shown."""
+
+import pytest
+
+from tests.e2e.vscode.conftest import Open
+from tests.e2e.vscode.window import Window
+from tests.e2e.vscode.world import World
+
+pytestmark = [pytest.mark.editor, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def again(window: Window) -> None:
+    """Type something else, so that nothing of before is shown."""
+    await window.press("Escape", "Control+a", "Delete")
+    await window.until_ghost("")
+    await window.type("def ad")
+
+
+async def test_settings_change_live(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.type("def ad")
+    await window.until_ghost("d(a, b):")
+    window.set(enable={"*": True, "python": False})
+    await window.until_status("circle-slash Umbrella: off for python")
+    await again(window)
+    await window.until_saved("def ad")
+    assert await window.ghost() == ""
+    window.set(enable={"*": False, "python": True}, maxTokens=3)
+    await window.until_status("sparkle Umbrella")
+    await again(window)
+    await window.until_ghost("d(a")
+    window.set(maxTokens=64, exclude=["**/main.*"])
+    await window.until_status("circle-slash Umbrella: excluded")
+    window.set(exclude=[])
+    await window.until_status("sparkle Umbrella")
+    await again(window)
+    await window.until_ghost("d(a, b):")
+
+
+async def test_pausing_and_resuming(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.run("Pause or Resume Suggestions")
+    await window.until_status("circle-slash Umbrella: paused")
+    await window.type("def ad")
+    await window.until_saved("def ad")
+    assert await window.painted() == []
+    await window.page.click("[id='umbrella.umbrella-lsp.umbrella.status']")
+    await window.pick("Resume suggestions")
+    await window.until_status("sparkle Umbrella")
+    await window.focus()
+    await again(window)
+    await window.until_ghost("d(a, b):")
+
+
+async def test_the_menu_switches_a_language_off(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.page.click("[id='umbrella.umbrella-lsp.umbrella.status']")
+    await window.pick("Switch python off")
+    await window.until_status("circle-slash Umbrella: off for python")
+
+
+async def test_a_setting_that_the_server_refuses(common: World, open_window: Open) -> None:
+    window = await open_window(common, settings={"completion": {"max_line": 3}})
+    await window.until_notified("max_lines")
+    await window.type("def ad")
+    await window.until_ghost("d(a, b):")
+
+
+async def test_a_file_that_may_hold_secrets(common: World, open_window: Open) -> None:
+    window = await open_window(common, {".env": ""}, file=".env")
+    await window.type("KEY=def ad")
+    await window.until_status("circle-slash Umbrella: may hold secrets")
+    assert await window.painted() == []
+
+
+async def test_statistics_know_what_was_accepted(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.type("def ad")
+    await window.until_ghost("d(a, b):")
+    await window.press("Tab")
+    await window.until_ghost("")
+    await window.run("Show Statistics")
+    rows = await window.page.locator(".view-line").all_inner_texts()
+    facts = dict(row.replace("\xa0", " ").split(maxsplit=1) for row in rows if row.strip())
+    assert facts["accepted"] == "1"
+    assert facts["Daemon:"].startswith("scripted")

@@ -1,0 +1,167 @@
+"""One window of VS Code as a person sees it: keys go in, what is painted is read off the page.
+
+Nothing here waits for a fixed time; whatever is waited for has a deadline.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import quote
+
+from tests.e2e.vscode.world import write_settings
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+SECONDS: Final = 15.0  # longest wait for anything
+ITEM: Final = "[id='umbrella.umbrella-lsp.umbrella.status']"
+FoundT = TypeVar("FoundT")
+
+# `ghost()`: what is painted as a suggestion, line by line; `painted`: all that it has been, each
+# with the time of the frame; `pressed`: times of keys
+WATCH: Final = r"""() => {
+  window.ghost = () => {
+    const rows = new Map();
+    for (const span of document.querySelectorAll("[class*='ghost-text']")) {
+      const box = span.getBoundingClientRect();
+      if (span.querySelector("[class*='ghost-text']") || !box.width) continue;
+      const row = Math.round((box.top + box.height / 2) / 10);
+      rows.set(row, (rows.get(row) ?? '') + span.textContent);
+    }
+    return [...rows].sort(([a], [b]) => a - b).map(([, text]) => text).join('\n')
+      .replaceAll('\u00a0', ' ');
+  };
+  window.painted = [];
+  window.pressed = [];
+  document.addEventListener('keydown', () => window.pressed.push(performance.now()), true);
+  let last = '', due = false;
+  new MutationObserver(() => {
+    if (due) return;
+    due = true;
+    requestAnimationFrame((now) => {
+      due = false;
+      const text = window.ghost();
+      if (text !== last) window.painted.push([last = text, performance.now()]);
+    });
+  }).observe(document.body, { subtree: true, childList: true, characterData: true,
+                              attributes: true, attributeFilter: ['class'] });
+}"""
+STATUS: Final = f"""() => {{
+  const item = document.querySelector("{ITEM}");
+  if (!item) return '';
+  const icons = [...item.querySelectorAll('.codicon')].map((one) => [...one.classList]
+    .map((name) => name.replace(/^codicon-?(modifier-)?/, '')).filter(Boolean).join('~'));
+  return [...icons, item.textContent.trim()].join(' ');
+}}"""
+
+
+class Window:
+    """A page with a file of a project open in it."""
+
+    def __init__(self, page: "Page", project: Path) -> None:
+        self.page = page
+        self.project = project
+        self.console: list[str] = []
+        page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+
+    async def open(self, url: str, file: str) -> None:
+        """Load the workbench and put the cursor at the end of `file`."""
+        host = url.removeprefix("http://").rstrip("/")
+        payload = [["openFile", f"vscode-remote://{host}{self.project / file}"]]
+        query = f"?folder={self.project}&payload={quote(json.dumps(payload))}"
+        await self.page.goto(url + query)
+        await self.page.wait_for_selector(ITEM, timeout=SECONDS * 1000)
+        await self.page.evaluate(WATCH)
+
+    async def ready(self) -> None:
+        """Wait for the model, and put the cursor at the end of the text."""
+        await self.until_status("sparkle Umbrella")
+        await self.focus()
+
+    async def focus(self) -> None:
+        """Click into the editor and go to the end of the text."""
+        await self.page.click(".editor-instance .view-lines", timeout=SECONDS * 1000)
+        await self.press("Control+End")
+
+    async def type(self, text: str, delay_ms: float = 30) -> None:
+        """Press the keys of `text` one by one."""
+        await self.page.keyboard.type(text, delay=delay_ms)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, as in "Control+s"."""
+        for key in keys:
+            await self.page.keyboard.press(key)
+
+    async def run(self, title: str) -> None:
+        """Run a command of Umbrella from the palette."""
+        await self.press("F1")
+        box = self.page.locator(".quick-input-widget input[type=text]")
+        await box.fill(f">Umbrella: {title}", timeout=SECONDS * 1000)
+        await self.pick(title)
+
+    async def pick(self, label: str) -> None:
+        """Choose from the list that is open."""
+        await self.page.click(f".quick-input-list .monaco-list-row:has-text('{label}')")
+
+    async def ghost(self) -> str:
+        """Give the suggestion that is painted now, "" where there is none."""
+        return str(await self.page.evaluate("window.ghost()"))
+
+    async def painted(self) -> list[tuple[str, float]]:
+        """Give all that was painted as a suggestion so far, with the times in ms."""
+        return [(str(text), float(ms)) for text, ms in await self.page.evaluate("window.painted")]
+
+    async def pressed(self) -> list[float]:
+        """Give the times of all keys so far, in ms."""
+        return [float(ms) for ms in await self.page.evaluate("window.pressed")]
+
+    async def status(self) -> str:
+        """Give what Umbrella says in the status bar: icons and text."""
+        return str(await self.page.evaluate(STATUS))
+
+    async def until(
+        self,
+        what: str,
+        read: Callable[[], Awaitable[FoundT]],
+        fits: Callable[[FoundT], object] = bool,
+    ) -> FoundT:
+        """Wait until what is read fits, and give it; fails with `what` and what was read."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            found = await read()
+            if fits(found):
+                return found
+            assert time.monotonic() < deadline, f"{what} did not come about; last: {found!r}"
+            await asyncio.sleep(0.02)
+
+    async def until_ghost(self, text: str) -> None:
+        """Wait until exactly this suggestion is painted."""
+        await self.until(f"the suggestion {text!r}", self.ghost, text.__eq__)
+
+    async def until_status(self, text: str) -> str:
+        """Wait until the status bar's item contains `text`; give all of it."""
+        return await self.until(f"the status {text!r}", self.status, lambda found: text in found)
+
+    async def until_notified(self, text: str) -> None:
+        """Wait until a notification contains `text`."""
+
+        async def read() -> list[str]:
+            return [*(await self.page.locator(".notification-list-item").all_inner_texts())]
+
+        await self.until(f"a notification {text!r}", read, lambda found: text in "".join(found))
+
+    async def until_saved(self, text: str, file: str = "main.py") -> None:
+        """Save, and wait until the file holds `text`."""
+        await self.press("Control+s")
+
+        async def read() -> str:
+            return (self.project / file).read_text()
+
+        await self.until(f"{text!r} in {file}", read, text.__eq__)
+
+    def set(self, **settings: object) -> None:
+        """Change settings of Umbrella in the workspace."""
+        write_settings(self.project, **settings)
