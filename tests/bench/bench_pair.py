@@ -44,7 +44,7 @@ def library_source(name: str) -> str:
 
 
 def holes(count: int, seed: int = 11) -> list[Complete]:
-    """Cut a hole at a random place of a random code line of each file, until `count` are made."""
+    """Cut four lines out of each file, from a random place of a code line on; give `count` holes."""
     rng = random.Random(seed)
     requests: list[Complete] = []
     for name in FILES:
@@ -62,19 +62,19 @@ def holes(count: int, seed: int = 11) -> list[Complete]:
                 language="python",
                 path=name,
                 prefix="".join(lines[:row]) + lines[row][:column],
-                suffix="\n" + "".join(lines[row + 1 :]),
+                suffix="\n" + "".join(lines[row + 4 :]),
             )
         )
     return requests[:count]
 
 
 def speculations(
-    engine: SpeculativeEngine, model: LanguageModel, depths: list[int]
+    engine: SpeculativeEngine, model: LanguageModel, depths: list[int], widths: list[int]
 ) -> dict[str, SpeculativeEngine]:
     """Put the same resident pair behind different drafters."""
     engines = {"none": replace(engine, drafter=NoDrafter())}
     for depth in depths:
-        for width in (1, 2, 4):
+        for width in widths:
             config = DraftConfig(model_depth=depth, model_width=width, suffix_tokens=0)
             drafter = make_drafter(config, model, engine.healing, engine.tokenizer)
             engines[f"depth {depth}, width {width}"] = replace(engine, drafter=drafter)
@@ -93,6 +93,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--depths", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--widths", type=int, nargs="+", default=[1, 2, 4])
     options = parser.parse_args()
     console = Console(stderr=True)
     engine, draft = (
@@ -105,7 +106,8 @@ def main() -> int:
         )
         for path in (options.target, options.draft)
     )
-    engines = speculations(engine, draft.target, options.depths)
+    engines = speculations(engine, draft.target, options.depths, options.widths)
+    limits = Limits(options.tokens, engine.tokenizer.stop_ids)
     texts: dict[str, list[list[int]]] = {name: [] for name in engines}
     totals = {name: Stats() for name in engines}
     settings = PromptSettings(prefix_tokens=384, suffix_tokens=128)
@@ -114,7 +116,7 @@ def main() -> int:
         for name, candidate in engines.items():
             stats = Stats()
             steps = candidate.generate(
-                prompt.ids, Limits(options.tokens), lambda: False, owed=prompt.owed, stats=stats
+                prompt.ids, limits, lambda: False, owed=prompt.owed, stats=stats
             )
             texts[name].append([token for step in steps for token in step.tokens])
             total = totals[name]
