@@ -44,7 +44,7 @@ def library_source(name: str) -> str:
 
 
 def holes(count: int, seed: int = 11) -> list[Complete]:
-    """Cut four lines out of each file, from a random place of a code line on; give `count` holes."""
+    """Cut four lines out of each file, from a random place of a code line on."""
     rng = random.Random(seed)
     requests: list[Complete] = []
     for name in FILES:
