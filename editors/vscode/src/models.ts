@@ -25,7 +25,9 @@ interface Choice extends vscode.QuickPickItem {
 export async function selectModel(server: Server): Promise<void> {
   const command = await findCommand('umbrella', server.executable);
   if (!command) {
-    void vscode.window.showErrorMessage('Umbrella: the command “umbrella” was not found.');
+    void vscode.window.showErrorMessage(
+      'Umbrella: the command “umbrella” is neither beside umbrella-lsp nor on the PATH.',
+    );
     return;
   }
   const choice = await vscode.window.showQuickPick(choices(command), {

@@ -38,6 +38,7 @@ export class StatusItem implements vscode.Disposable {
   private readonly listener: vscode.Disposable;
   private timer: NodeJS.Timeout | undefined;
   private spinning = false;
+  private drawn = '';
 
   constructor(private readonly state: State) {
     this.item = vscode.window.createStatusBarItem(
@@ -76,6 +77,11 @@ export class StatusItem implements vscode.Disposable {
 
   private draw(): void {
     const look = lookOf(this.state, this.spinning);
+    const drawn = JSON.stringify(look);
+    if (drawn === this.drawn) {
+      return; // each change is a message to the window
+    }
+    this.drawn = drawn;
     this.item.text = `${look.icon} Umbrella${look.label ? `: ${look.label}` : ''}`;
     const tooltip = new vscode.MarkdownString(undefined, true);
     tooltip.appendMarkdown('**Umbrella** — ').appendText(look.detail);

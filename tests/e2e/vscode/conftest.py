@@ -1,6 +1,5 @@
 """One VS Code server and one browser for all tests; a page, and often a daemon, for each."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.vscode.bootstrap import BootstrapError, Tools, prepare
+from tests.e2e.vscode.browser import start_browser
 from tests.e2e.vscode.server import Server
 from tests.e2e.vscode.window import Window
 from tests.e2e.vscode.world import World
@@ -16,16 +16,6 @@ from tests.e2e.vscode.world import World
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-color-profile=srgb",
-]
 SIZE = {"width": 960, "height": 540}
 
 Open = Callable[..., Awaitable[Window]]
@@ -50,13 +40,8 @@ async def code(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(tools: Tools) -> AsyncIterator["Browser"]:
-    sys.path.append(str(tools.playwright))
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=str(tools.browser), args=FLAGS)
+    async with start_browser(tools) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

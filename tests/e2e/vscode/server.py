@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,16 +41,25 @@ class Server:
     def __init__(self, process: asyncio.subprocess.Process, home: Path, port: int) -> None:
         self._process = process
         self._home = home
+        self._settings = home / "data" / "data" / "User" / "settings.json"
         self.url = f"http://127.0.0.1:{port}/"
 
     @classmethod
-    async def start(cls, tools: Tools, home: Path) -> "Server":
-        """Start it with everything of the user's below `home`."""
+    async def start(
+        cls, tools: Tools, home: Path, others: Mapping[str, dict[str, Any]] | None = None
+    ) -> "Server":
+        """Start it with everything of the user's below `home`.
+
+        `others` are manifests of more extensions, by their folders' names; they do nothing.
+        """
         extensions, data = home / "extensions", home / "data"
         packed = tools.extension / "extension"
         manifest = json.loads((packed / "package.json").read_text())
         name = "{publisher}.{name}-{version}".format_map(manifest)
         shutil.copytree(packed, extensions / name)
+        for other, contents in (others or {}).items():
+            (extensions / other).mkdir()
+            (extensions / other / "package.json").write_text(json.dumps(contents))
         log = home / "server.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -76,9 +86,12 @@ class Server:
 
     def forget_settings(self) -> None:
         """Put the user's settings back to those that tests begin with."""
-        user = self._home / "data" / "data" / "User"
-        user.mkdir(parents=True, exist_ok=True)
-        (user / "settings.json").write_text(json.dumps(SETTINGS))
+        self._settings.parent.mkdir(parents=True, exist_ok=True)
+        self._settings.write_text(json.dumps(SETTINGS))
+
+    def settings(self) -> dict[str, Any]:
+        """Give the user's settings as they are now."""
+        return dict(json.loads(self._settings.read_text()))
 
     def logs(self) -> dict[Path, str]:
         """Give all that was logged, by file."""

@@ -80,7 +80,28 @@ async def test_statistics_know_what_was_accepted(common: World, open_window: Ope
     await window.press("Tab")
     await window.until_ghost("")
     await window.run("Show Statistics")
-    rows = await window.page.locator(".view-line").all_inner_texts()
-    facts = dict(row.replace("\xa0", " ").split(maxsplit=1) for row in rows if row.strip())
-    assert facts["accepted"] == "1"
-    assert facts["Daemon:"].startswith("scripted")
+    known = await statistics(window)
+    assert (known["shown"], known["accepted"], known["accepted characters"]) == ("1", "1", "8")
+    assert known["device"] == "cpu, bytes"
+
+
+async def test_a_piece_of_a_suggestion_is_counted(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.type("sub")
+    await window.until_ghost("total = first")
+    await window.press("Control+ArrowRight")
+    await window.until_ghost(" = first")
+    await window.run("Show Statistics")
+    known = await statistics(window)
+    assert (known["partially accepted"], known["accepted characters"]) == ("1", "5")
+
+
+async def statistics(window: Window) -> dict[str, str]:
+    """Give what the page of that name says, once it is there."""
+
+    async def rows() -> dict[str, str]:
+        lines = await window.page.locator(".view-line").all_inner_texts()
+        known = [line.replace("\xa0", " ").strip().rpartition("  ") for line in lines]
+        return {name.strip(): value for name, _, value in reversed(known)}
+
+    return await window.until("the page", rows, lambda known: "device" in known)

@@ -5,6 +5,7 @@ Nothing here waits for a fixed time; whatever is waited for has a deadline.
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.e2e.vscode.world import write_settings
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-SECONDS: Final = 15.0  # longest wait for anything
+SECONDS: Final = 20.0  # longest wait for anything
+IMAGES: Final = Path(__file__).parents[3] / "editors" / "vscode" / "images"
 ITEM: Final = "[id='umbrella.umbrella-lsp.umbrella.status']"
 FoundT = TypeVar("FoundT")
 
@@ -95,11 +97,11 @@ class Window:
         for key in keys:
             await self.page.keyboard.press(key)
 
-    async def run(self, title: str) -> None:
-        """Run a command of Umbrella from the palette."""
+    async def run(self, title: str, category: str = "Umbrella") -> None:
+        """Run a command from the palette."""
         await self.press("F1")
         box = self.page.locator(".quick-input-widget input[type=text]")
-        await box.fill(f">Umbrella: {title}", timeout=SECONDS * 1000)
+        await box.fill(f">{category}: {title}", timeout=SECONDS * 1000)
         await self.pick(title)
 
     async def pick(self, label: str) -> None:
@@ -161,6 +163,11 @@ class Window:
             return (self.project / file).read_text()
 
         await self.until(f"{text!r} in {file}", read, text.__eq__)
+
+    async def picture(self, name: str) -> None:
+        """Take a picture for the README, where UMBRELLA_E2E_PICTURES asks for new ones."""
+        if os.environ.get("UMBRELLA_E2E_PICTURES"):
+            await self.page.screenshot(path=IMAGES / f"{name}.png")
 
     def set(self, **settings: object) -> None:
         """Change settings of Umbrella in the workspace."""

@@ -16,30 +16,31 @@ SCRIPT: Final[Message] = {
         {"ends_with": "def ad", "text": "d(a, b):"},
         {"ends_with": "sub", "text": "total = first"},
         {"ends_with": "(a, b):\n    ", "text": "result = a + b\n    return result"},
-        {"ends_with": "nothing", "text": ""},
-        {"ends_with": "'''Sum.'''\nsu", "text": "m = 1 + 2"},
+        {"ends_with": "first = 1\n\nsu", "text": "m = first + 2"},
     ],
     "default": "",
 }
 
 
 class World:
-    """A home with a scripted daemon of its own, and a program that starts its language server."""
+    """A home with a scripted daemon of its own, and programs that run in it."""
 
     def __init__(self, root: Path, script: Message | None = None, **variables: str) -> None:
         self.root = root
         home = root / "home"
         home.mkdir()
         self.environment = isolated(home, SCRIPT if script is None else script) | variables
-        self.server = root / "umbrella-lsp"
         ours = {
             name: value
             for name, value in self.environment.items()
             if name == "HOME" or name.startswith(("UMBRELLA_", "XDG_"))
         }
         exports = "".join(f"export {name}={quote(value)}\n" for name, value in ours.items())
-        self.server.write_text(f'#!/bin/sh\n{exports}exec {SERVER[0]} "$@"\n')
-        self.server.chmod(0o755)
+        for name in ("umbrella-lsp", "umbrella"):
+            program = Path(SERVER[0]).with_name(name)
+            (root / name).write_text(f'#!/bin/sh\n{exports}exec {program} "$@"\n')
+            (root / name).chmod(0o755)
+        self.server = root / "umbrella-lsp"
         self._projects = 0
 
     def project(self, files: dict[str, str] | None = None, **settings: Any) -> Path:

@@ -1,0 +1,130 @@
+"""The extension among others: what it costs, what it logs, whom it meets."""
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.vscode.bootstrap import Tools
+from tests.e2e.vscode.conftest import SIZE, MakeWorld, Open
+from tests.e2e.vscode.server import Server
+from tests.e2e.vscode.window import Window
+from tests.e2e.vscode.world import World
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+pytestmark = [pytest.mark.editor, pytest.mark.asyncio(loop_scope="session")]
+
+ACTIVATION_MS = 50
+
+
+async def test_it_starts_fast(common: World, open_window: Open) -> None:
+    async def activation_ms() -> int:
+        window = await open_window(common)
+        await window.page.set_viewport_size({"width": 960, "height": 4000})  # room for all
+        await window.run("Show Running Extensions", "Developer")
+        rows = window.page.locator(".runtime-extensions-editor .extension")
+        texts = await window.until("the list", rows.all_inner_texts)
+        (ours,) = [text for text in texts if text.startswith("Umbrella")]
+        found = re.search(r"Activation: (\d+)ms", ours)
+        assert found is not None, ours
+        return int(found[1])
+
+    times: list[int] = []
+    while not times or min(times) > ACTIVATION_MS:
+        times.append(await activation_ms())  # again: other processes may have been in the way
+        assert len(times) < 3 or min(times) <= ACTIVATION_MS, times
+
+
+async def test_nothing_goes_wrong_in_the_logs(
+    code: Server, common: World, open_window: Open
+) -> None:
+    older = set(code.logs())
+    window = await open_window(common)
+    await window.type("def ad")
+    await window.until_ghost("d(a, b):")
+    await window.press("Tab", "Enter")
+    await window.type("sub")
+    await window.until_ghost("total = first")
+    await window.press("Control+ArrowRight")
+    await window.run("Restart Server")
+    await window.until_status("starting")
+    await window.until_status("sparkle Umbrella")
+    logs = {path: text for path, text in code.logs().items() if path not in older}
+    ours = [text for path, text in logs.items() if path.name == "Umbrella.log"]
+    assert len(ours) == 1
+    assert ours[0].count("[info] starting ") == 2
+    assert "[warning]" not in ours[0], ours[0]
+    assert "[error]" not in ours[0], ours[0]
+    for text in [*logs.values(), *window.console]:
+        for line in text.splitlines():
+            assert not re.search(r"(?i)umbrella", line) or not re.search(r"(?i)error", line), line
+
+
+async def test_another_provider_is_met_with_a_warning(
+    tools: Tools, browser: "Browser", common: World, tmp_path: Path
+) -> None:
+    other = {
+        "name": "tabnine-vscode",
+        "publisher": "TabNine",
+        "displayName": "The Other One",
+        "version": "1.0.0",
+        "engines": {"vscode": "*"},
+    }
+    server = await Server.start(tools, tmp_path, {"tabnine.tabnine-vscode-1.0.0": other})
+    try:
+        server.forget_settings()
+        context = await browser.new_context(viewport=SIZE)
+        window = Window(await context.new_page(), common.project())
+        await window.open(server.url, "main.py")
+        await window.until_notified("The Other One suggests code in the same places")
+        await context.close()
+    finally:
+        await server.stop()
+
+
+async def test_cells_of_a_notebook_are_joined(common: World, open_window: Open) -> None:
+    def cell(kind: str, text: str) -> dict[str, object]:
+        cell: dict[str, object] = {"cell_type": kind, "source": [text], "metadata": {}}
+        return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+
+    cells = [cell("code", "first = 1"), cell("code", ""), cell("code", "last = 9")]
+    notebook = {
+        "cells": [cell("markdown", "Sums"), *cells],
+        "metadata": {"language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    files = {"sums.ipynb": json.dumps(notebook)}
+    window = await open_window(common, files)
+    await window.page.dblclick(".explorer-folders-view .monaco-list-row:has-text('sums.ipynb')")
+    await window.page.click(".notebookOverlay .cell-editor-container .view-lines >> nth=1")
+    await window.type("su")
+    await window.until_ghost("m = first + 2")
+    await window.press("Tab", "Control+s")
+
+    async def second() -> list[str]:
+        saved = json.loads((window.project / "sums.ipynb").read_text())
+        return [*saved["cells"][2]["source"]]
+
+    await window.until("the saved cell", second, ["sum = first + 2"].__eq__)
+
+
+async def test_the_walkthrough_opens(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.run("Open Walkthrough")
+    await window.page.wait_for_selector("text=Get started with Umbrella")
+
+
+async def test_a_model_is_selected(code: Server, make_world: MakeWorld, open_window: Open) -> None:
+    world = make_world(UMBRELLA_MODELS__OFFLINE="true")
+    window = await open_window(world)
+    await window.run("Select Model")
+    await window.page.wait_for_selector(".quick-input-list >> text=135M parameters")
+    await window.pick("smollm2")
+    await window.until_status("warning Umbrella: failed")  # its weights are not in this home
+    assert code.settings()["umbrella.model"] == "smollm2"
+    assert (await world.daemon()).pair.startswith("smollm2")
