@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from tests.daemons import complete
 
+from umbrella_daemon.resident import writer
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.writer import MARGIN_TOKENS
@@ -149,6 +150,17 @@ def test_each_candidate_replaces_what_it_writes_itself() -> None:
         ("m)", 1),
         ("just(", 0),
     ]
+
+
+def test_who_has_an_answer_does_not_wait_long_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "OTHERS_SECONDS", 0.3)
+    engine = watched("d(a, b):")
+    engine.others = lambda _: ["mire(a):", "just" + "x" * 60, "vance():"]
+    engine.step_ms = 50
+    answer = run(engine, candidates=4)
+    assert answer.text == "d(a, b):"
+    assert [other.text for other in answer.alternatives] in ([], ["mire(a):"])  # never half a text
+    assert engine.closed
 
 
 def test_silence_has_no_other_candidates() -> None:
