@@ -82,17 +82,20 @@ class Scenario:
 
 
 class World:
-    """One target, two drafts of it, and the slow twin with its memory."""
+    """One target, two drafts of it, and the slow twin with its memory.
 
-    def __init__(self, folder: Path) -> None:
+    The near draft is of the target's `family`, its weights a little off; the far one of another.
+    """
+
+    def __init__(self, folder: Path, family: str = "qwen3", far: str = "llama") -> None:
         self.folder = folder
-        self.twin = save_family("qwen3", folder / "target", seed=1, num_hidden_layers=2)
-        near = save_family("qwen3", folder / "near", seed=1, num_hidden_layers=2)
+        self.twin = save_family(family, folder / "target", seed=1, num_hidden_layers=2)
+        near = save_family(family, folder / "near", seed=1, num_hidden_layers=2)
         with torch.no_grad():
             for parameter in near.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.02)
         near.save_pretrained(folder / "near")
-        save_family("llama", folder / "far", seed=2, num_hidden_layers=1)
+        save_family(far, folder / "far", seed=2, num_hidden_layers=1)
         self.tokenizer = TinyTokenizer()
         self.healing = Healing(self.tokenizer)
         self.truth = lru_cache(maxsize=None)(self._truth)

@@ -6,6 +6,7 @@ breaks one part at a time by one and demands that the law notices.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,13 @@ def law(world: World, examples: int) -> Callable[[], None]:
 
 def test_law(world: World) -> None:
     law(world, 400)()
+
+
+@pytest.mark.parametrize(
+    ("family", "far"), [("hf-gemma2", "llama"), ("hf-gpt_oss", "qwen2"), ("qwen3", "hf-starcoder2")]
+)
+def test_law_through_transformers(family: str, far: str, tmp_path: Path) -> None:
+    law(World(tmp_path, family, far), 40)()
 
 
 def off_by_one_walk(tree: Tree, choices: Sequence[int]) -> tuple[list[int], int]:

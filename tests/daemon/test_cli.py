@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.daemons import Home
 
+from tests.daemons import Home
 from umbrella_daemon import __version__
 from umbrella_daemon.cli import main
 

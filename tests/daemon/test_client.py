@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.daemons import SECONDS, Home, ask, open_directory, until
 
+from tests.daemons import SECONDS, Home, ask, open_directory, until
 from umbrella_daemon import __version__, client, link, wire
 from umbrella_daemon.client import DaemonClient, DaemonError
 from umbrella_daemon.wire import Completed, Phase, Reason

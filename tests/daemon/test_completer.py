@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from tests.daemons import complete
 
+from tests.daemons import complete
 from umbrella_daemon.resident import writer
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.job import Job

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-from tests.daemons import Home
 
+from tests.daemons import Home
 from umbrella_daemon import doctor
 from umbrella_daemon.doctor import examine, installation, machine, model, service
 from umbrella_daemon.doctor.finding import Finding, fail, ok

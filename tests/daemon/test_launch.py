@@ -2,8 +2,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.daemons import Home
 
+from tests.daemons import Home
 from umbrella_daemon.launch import environment
 from umbrella_daemon.settings import Settings, SettingsError, load_settings
 

@@ -4,8 +4,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bpe import sources, trained
 
+from tests.bpe import sources, trained
 from umbrella_daemon.resident.prompt import Prompt, build_prompt
 from umbrella_daemon.settings import PromptSettings
 from umbrella_daemon.wire import Complete

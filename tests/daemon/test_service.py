@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.daemons import SECONDS, Home, RawClient, complete, open_directory, until
 
+from tests.daemons import SECONDS, Home, RawClient, complete, open_directory, until
 from umbrella_daemon import __version__, wire
 from umbrella_daemon.paths import lock_path, socket_path
 from umbrella_daemon.resident import connection, service

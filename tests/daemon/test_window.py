@@ -3,8 +3,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bpe import sources, trained
 
+from tests.bpe import sources, trained
 from umbrella_daemon.resident.window import before_and_typed, first_tokens
 from umbrella_engine.scripted import ScriptedTokenizer
 

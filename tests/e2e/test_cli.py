@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.editor import Message, isolated
 
+from tests.editor import Message, isolated
 from umbrella_daemon import __version__
 from umbrella_daemon.demo.sample import PREFIX
 

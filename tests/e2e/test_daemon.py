@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.daemons import Home, ask, until
 
+from tests.daemons import Home, ask, until
 from umbrella_daemon import __version__, rendezvous, wire
 from umbrella_daemon.client import DaemonClient, DaemonError, stop_daemon
 from umbrella_daemon.settings import load_settings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+
 from tests.editor import isolated
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights, pytest.mark.timeout(600)]

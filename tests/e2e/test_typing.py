@@ -5,8 +5,8 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from tests.bench.bench_typing import MOST_EXTRA, type_code
 
+from tests.bench.bench_typing import MOST_EXTRA, type_code
 from umbrella_daemon.pairs import load_pair
 from umbrella_daemon.settings import PromptSettings
 from umbrella_engine import DraftConfig, EngineConfig

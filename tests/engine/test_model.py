@@ -83,9 +83,10 @@ def test_overflow_is_refused_with_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel; the engine runs Llama"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel; our own decoder runs Llama"),
         ({"sliding_window": 128}, "sliding window of 128"),
         ({"hidden_act": "gelu"}, "activation gelu"),
+        ({"architectures": ["MistralForCausalLM"], "max_position_embeddings": 8192}, "of 4096"),
         ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "dynamic RoPE"),
     ],
 )
