@@ -14,10 +14,11 @@ from tests.editor import isolated
 from umbrella_daemon.client import stop_daemon
 from umbrella_daemon.settings import load_settings
 
+WHOLE = "def add(a, b):"
 SCRIPT: dict[str, Any] = {
     "answers": [
-        {"ends_with": "def ad", "text": "d(a, b):"},
-        {"ends_with": "def add(a, b):", "text": "\n    return a + b"},
+        {"ends_with": WHOLE, "text": "\n    return a + b"},
+        *({"ends_with": WHOLE[:end], "text": WHOLE[end:]} for end in range(6, len(WHOLE))),
         {"ends_with": "total = ", "text": "price * amount + tax"},
         {"ends_with": "print(", "text": "a, b)"},
         {"ends_with": "größe = ", "text": "länge * höhe"},

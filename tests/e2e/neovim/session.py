@@ -4,7 +4,6 @@ Keys go in as a person's would; every screen that Neovim paints is kept, so that
 was never shown. Whatever is waited for has a deadline.
 """
 
-import contextlib
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pynvim
+from tests.e2e.neovim.rpc import Rpc
 
 PLUGIN = Path(__file__).parents[3] / "editors" / "neovim"
 BIN = Path(sys.executable).parent
@@ -97,33 +96,34 @@ class Neovim:
     def __init__(self, binary: Path, environment: Mapping[str, str], init: str) -> None:
         home = Path(environment["HOME"])
         (home / "init.lua").write_text(
-            f"vim.opt.runtimepath:prepend('{PLUGIN}')\nvim.opt.swapfile = false\n{init}\n"
+            f"vim.opt.runtimepath:prepend('{PLUGIN}')\n"
+            "vim.opt.swapfile = false\n"
+            "vim.opt.messagesopt = 'wait:0,history:500'\n"  # nobody is here to press a key
+            f"{init}\n"
         )
-        variables = [f"{name}={value}" for name, value in environment.items()]
-        self.api = pynvim.attach(
-            "child",
-            argv=[
-                *("env", "-i", *variables),
-                *(str(binary), "--embed", "-i", "NONE", "-u", str(home / "init.lua")),
-            ],
-        )
+        command = [str(binary), "--embed", "-i", "NONE", "-u", str(home / "init.lua")]
+        self.rpc = Rpc(command, environment)
         self.screen = Screen()
-        self.api.ui_attach(COLUMNS, ROWS, rgb=True, ext_linegrid=True)
-        self.channel: int = self.api.channel_id
+        self.rpc.call("nvim_ui_attach", COLUMNS, ROWS, {"rgb": True, "ext_linegrid": True})
+        self.channel: int = self.rpc.call("nvim_get_api_info")[0]
 
     def lua(self, code: str, *arguments: object) -> Any:
         """Run Lua code and give what it returns."""
-        return self.api.exec_lua(code, *arguments)
+        return self.rpc.call("nvim_exec_lua", code, arguments)
+
+    def command(self, line: str) -> None:
+        """Run an Ex command."""
+        self.rpc.call("nvim_command", line)
 
     def type(self, keys: str) -> None:
         """Press keys, all at once."""
-        self.api.input(keys)
+        self.rpc.call("nvim_input", keys)
 
     def drain(self) -> None:
         """Look at everything that was painted so far."""
         self.lua("vim.rpcnotify(..., 'drained')", self.channel)
-        while (message := self.api.next_message())[1] != "drained":
-            self.screen.apply(message[2])
+        while (notification := self.rpc.notification())[0] != "drained":
+            self.screen.apply(notification[1])
 
     def wait(self, wanted: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
         """Give the first value of `wanted` that is true; fails with the screen when none comes."""
@@ -140,7 +140,7 @@ class Neovim:
     def open(self, path: Path, text: str = "", ready: str = "ready") -> None:
         """Edit a file and wait until the server says that it is ready."""
         path.write_text(text)
-        self.api.command(f"edit {path}")
+        self.command(f"edit {path}")
         self.wait(lambda: self.attached())
         self.wait(lambda: self.phase() == ready, seconds=30)
 
@@ -168,7 +168,7 @@ class Neovim:
     @property
     def text(self) -> str:
         """The buffer."""
-        return "\n".join(self.api.current.buffer[:])
+        return "\n".join(self.rpc.call("nvim_buf_get_lines", 0, 0, -1, False))
 
     def status(self) -> dict[str, Any]:
         """What the server answers when asked for its status."""
@@ -185,10 +185,8 @@ class Neovim:
 
     def close(self) -> None:
         """Leave without saving."""
-        with contextlib.suppress(OSError, EOFError):
-            self.api.command("qall!")
-        with contextlib.suppress(OSError):
-            self.api.close()
+        self.rpc.notify("nvim_command", "qall!")
+        self.rpc.close()
 
 
 @contextmanager

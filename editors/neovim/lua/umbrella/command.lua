@@ -133,8 +133,10 @@ local arguments = {
 function M.run(words)
   local command = commands[words[1] or 'status']
   if not command then
-    local known = table.concat(vim.tbl_keys(commands), ', ')
-    server.tell(('there is no `%s`; there are: %s'):format(words[1], known), vim.log.levels.ERROR)
+    local known = vim.tbl_keys(commands)
+    table.sort(known)
+    local text = 'there is no `%s`; there are: %s'
+    server.tell(text:format(words[1], table.concat(known, ', ')), vim.log.levels.ERROR)
     return
   end
   local accepted = words[1] == 'toggle' and words[2] and arguments.toggle()

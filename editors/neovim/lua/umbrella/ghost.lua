@@ -92,14 +92,18 @@ end
 ---@param request umbrella.Request
 ---@param index integer
 local function show(list, request, index)
-  local before = shown and shown.list[shown.index].text:sub(shown.length + 1)
   local suggestion = list[index]
   local length = suggestion:typed(request.bufnr, request.row, request.col) or 0
+  local text = suggestion.text:sub(length + 1)
+  local old = shown and shown.list[shown.index]
+  local before = old and old.text:sub(shown.length + 1)
+  if text == before and #list == 1 and old.client == suggestion.client then
+    return -- the older one begins earlier: it holds when what was typed is deleted again
+  end
   local explicit = request.explicit
   shown =
     { bufnr = request.bufnr, list = list, index = index, length = length, explicit = explicit }
   paint()
-  local text = suggestion.text:sub(length + 1)
   if text ~= before then
     events.fire('Shown', { bufnr = request.bufnr, text = text })
     suggestion.client:notify('textDocument/didShowCompletion', { item = suggestion.item })
@@ -238,6 +242,7 @@ local function insert(part)
   if to == #suggestion.text then
     hide()
   else
+    seen = place() -- the rest was chosen along with it, there is nothing to ask
     paint()
   end
   accepted(suggestion, to, { bufnr = bufnr, text = piece, part = part })
