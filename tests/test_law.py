@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.law import Scenario, World, check, scenarios
 from umbrella_engine import engine, language_model, verify
 from umbrella_engine.draft import model as draft_model
+from umbrella_engine.hf_attention import Lanes
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import Context
 from umbrella_engine.model import Decoder
@@ -52,7 +54,20 @@ def test_law(world: World) -> None:
     ("family", "far"), [("hf-gemma2", "llama"), ("hf-gpt_oss", "qwen2"), ("qwen3", "hf-starcoder2")]
 )
 def test_law_through_transformers(family: str, far: str, tmp_path: Path) -> None:
-    law(World(tmp_path, family, far), 40)()
+    law(World(tmp_path, family, far), 25)()
+
+
+def test_the_law_notices_a_window_one_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_mask = Lanes._make_mask
+
+    def longer(self: Lanes, window: int | None, group: int, dtype: torch.dtype) -> Any:
+        return make_mask(self, window and window + 1, group, dtype)
+
+    monkeypatch.setattr(Lanes, "_make_mask", longer)
+    with pytest.raises(AssertionError):
+        law(World(tmp_path, "hf-gemma2"), 25)()
 
 
 def off_by_one_walk(tree: Tree, choices: Sequence[int]) -> tuple[list[int], int]:

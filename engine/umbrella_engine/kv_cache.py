@@ -6,11 +6,34 @@ simply overwritten. The lane's tokens are kept by `prefix_cache`.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from umbrella_engine.model_config import ModelConfig
+
+class CacheShape(Protocol):
+    """What a model keeps of one token; the same in all of its layers."""
+
+    @property
+    def n_layers(self) -> int:
+        """Layers with keys and values."""
+        ...
+
+    @property
+    def n_kv_heads(self) -> int:
+        """Heads of keys and values in a layer."""
+        ...
+
+    @property
+    def head_dim(self) -> int:
+        """Numbers in a key."""
+        ...
+
+    @property
+    def value_dim(self) -> int:
+        """Numbers in a value."""
+        ...
 
 
 class KVCache:
@@ -18,27 +41,30 @@ class KVCache:
 
     def __init__(
         self,
-        config: ModelConfig,
+        shape: CacheShape,
         n_lanes: int,
         capacity: int,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        shape = (config.n_layers, n_lanes, config.n_kv_heads, capacity, config.head_dim)
+        slots = (shape.n_layers, n_lanes, shape.n_kv_heads, capacity)
         self.capacity = capacity
         self.n_lanes = n_lanes
         # left uninitialised: a lane takes memory only once it is used
-        self._keys = torch.empty(shape, dtype=dtype, device=device)
-        self._values = torch.empty(shape, dtype=dtype, device=device)
+        self._keys = torch.empty((*slots, shape.head_dim), dtype=dtype, device=device)
+        self._values = torch.empty((*slots, shape.value_dim), dtype=dtype, device=device)
 
     def write(self, layer: int, lane: int, start: int, keys: Tensor, values: Tensor) -> None:
-        """Store keys and values [n_kv_heads, n, head_dim] at slots `start … start + n`."""
+        """Store n keys and values at slots `start … start + n`.
+
+        keys: [n_kv_heads, n, head_dim], values: [n_kv_heads, n, value_dim].
+        """
         end = start + keys.shape[1]
         self._keys[layer, lane, :, start:end] = keys
         self._values[layer, lane, :, start:end] = values
 
     def read(self, layer: int, lane: int, length: int) -> tuple[Tensor, Tensor]:
-        """View the first `length` slots, each [n_kv_heads, length, head_dim]."""
+        """View the first `length` slots: keys [n_kv_heads, length, head_dim], values likewise."""
         return self._keys[layer, lane, :, :length], self._values[layer, lane, :, :length]
 
     @torch.inference_mode()

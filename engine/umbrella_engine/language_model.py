@@ -8,21 +8,42 @@ evaluated whole (verification) or level by level (drafting).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from umbrella_engine.errors import ContextOverflow
-from umbrella_engine.model import Decoder
+from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.prefix_cache import Lane, PrefixCache
 from umbrella_engine.tree import ROOT, Tree
+
+
+class ForwardPass(Protocol):
+    """What computes one model over its cache: `model.Decoder`, or another behind its verb."""
+
+    @property
+    def cache(self) -> KVCache:
+        """Where keys and values go."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs are wanted."""
+        ...
+
+    def forward(
+        self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
+    ) -> Tensor:
+        """Run n tokens through the model; see `model.Decoder.forward`."""
+        ...
 
 
 class LanguageModel:
     """One resident model: opens contexts over shared lanes."""
 
-    def __init__(self, decoder: Decoder, chunk_tokens: int) -> None:
+    def __init__(self, decoder: ForwardPass, chunk_tokens: int) -> None:
         self.decoder = decoder
         self.chunk_tokens = chunk_tokens
         self.lanes = PrefixCache(decoder.cache.n_lanes)

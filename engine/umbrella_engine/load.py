@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from umbrella_engine.attention.reference import ReferenceAttention
 from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
 from umbrella_engine.draft import Drafter
 from umbrella_engine.draft.merge import MergedDrafter
@@ -18,17 +17,15 @@ from umbrella_engine.draft.retyped import RetypedDrafter
 from umbrella_engine.draft.suffix import SuffixDrafter
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import ModelMismatch
+from umbrella_engine.families import AnyConfig, load_decoder, read_config
 from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Progress, Report, Tokenizer
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
-from umbrella_engine.model import Decoder
-from umbrella_engine.model_config import ModelConfig, read_model_config
 from umbrella_engine.prefix_cache import lanes_for_budget
 from umbrella_engine.sources import fetch_model
 from umbrella_engine.tokenizer import HFTokenizer, load_tokenizer, vocabulary_difference
-from umbrella_engine.weights import load_weights
 
 PREFILL_CHUNK_TOKENS = {"cpu": 64, "cuda": 1024}  # about one short forward pass on each
 
@@ -39,7 +36,7 @@ class Checkpoint:
 
     role: str  # "target" or "draft"
     folder: Path
-    config: ModelConfig
+    config: AnyConfig
     tokenizer: HFTokenizer
 
 
@@ -127,7 +124,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _open_checkpoint(role: str, folder: Path) -> Checkpoint:
-    return Checkpoint(role, folder, read_model_config(folder), load_tokenizer(folder))
+    return Checkpoint(role, folder, read_config(folder), load_tokenizer(folder))
 
 
 def _check_vocabulary(target: Checkpoint, draft: Checkpoint) -> None:
@@ -172,7 +169,8 @@ def _load_model(checkpoint: Checkpoint, placing: Placing, report: Report) -> Lan
         report(Progress("loading", message, done, total))
 
     layer_done(0, config.n_layers)
-    weights = load_weights(checkpoint.folder, config, placing.dtype, placing.device, layer_done)
     cache = KVCache(config, placing.n_lanes, placing.capacity, placing.dtype, placing.device)
-    attention = ReferenceAttention(config.n_heads // config.n_kv_heads, placing.dtype)
-    return LanguageModel(Decoder(config, weights, cache, attention), placing.chunk_tokens)
+    decoder = load_decoder(
+        checkpoint.folder, config, cache, placing.dtype, placing.device, layer_done
+    )
+    return LanguageModel(decoder, placing.chunk_tokens)

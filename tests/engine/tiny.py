@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from umbrella_engine.attention.reference import ReferenceAttention
+from tests.engine.hf_families import HF_FAMILIES, REFUSED
+from umbrella_engine.families import load_decoder, read_config
 from umbrella_engine.interface import FimTokens
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
-from umbrella_engine.model import Decoder
-from umbrella_engine.model_config import read_model_config
-from umbrella_engine.weights import load_weights
 
 if TYPE_CHECKING:
     from umbrella_engine.healing import Healing
@@ -75,7 +73,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 def save_family(name: str, folder: Path, seed: int = 0, **changes: Any) -> Any:
     """Save a random model of a family to `folder`; gives the transformers module."""
     torch.manual_seed(seed)
-    settings = {**SMALL, **FAMILIES[name], **changes}
+    settings = {**SMALL, **(FAMILIES | HF_FAMILIES | REFUSED)[name], **changes}
     config = AutoConfig.for_model(settings.pop("model_type"), **settings)
     model = AutoModelForCausalLM.from_config(config).eval()  # type: ignore[no-untyped-call]
     for key, parameter in model.named_parameters():
@@ -88,12 +86,11 @@ def save_family(name: str, folder: Path, seed: int = 0, **changes: Any) -> Any:
 def load_tiny(
     folder: Path, *, lanes: int = 4, capacity: int = 512, chunk_tokens: int = 16
 ) -> LanguageModel:
-    """Load a saved model into our decoder, fp32 on the CPU."""
-    config = read_model_config(folder)
+    """Load a saved model behind the verbs of our decoder, fp32 on the CPU."""
+    config = read_config(folder)
     device, dtype = torch.device("cpu"), torch.float32
     cache = KVCache(config, lanes, capacity, dtype, device)
-    attention = ReferenceAttention(config.n_heads // config.n_kv_heads, dtype)
-    decoder = Decoder(config, load_weights(folder, config, dtype, device), cache, attention)
+    decoder = load_decoder(folder, config, cache, dtype, device)
     return LanguageModel(decoder, chunk_tokens)
 
 

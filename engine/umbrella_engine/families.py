@@ -1,0 +1,63 @@
+"""Which object computes a model: our own decoder, or transformers' module behind the same verbs.
+
+The choice is made once, from `config.json`. transformers is imported only for families that our
+decoder does not compute itself.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+import torch
+
+from umbrella_engine.attention.reference import ReferenceAttention
+from umbrella_engine.kv_cache import KVCache
+from umbrella_engine.language_model import ForwardPass
+from umbrella_engine.model import Decoder
+from umbrella_engine.model_config import (
+    ModelConfig,
+    architecture_of,
+    obstacle,
+    parse_model_config,
+    read_raw_config,
+)
+from umbrella_engine.weights import LayerDone, load_weights
+
+if TYPE_CHECKING:
+    from umbrella_engine.hf_config import HFConfig
+
+AnyConfig = Union[ModelConfig, "HFConfig"]
+
+
+def read_config(folder: Path) -> AnyConfig:
+    """Read `folder/config.json`; the type of what comes back says who computes the model.
+
+    Raises UnsupportedModel where nobody does.
+    """
+    raw = read_raw_config(folder)
+    if not obstacle(raw):
+        return parse_model_config(raw, str(folder / "config.json"))
+    from umbrella_engine.hf_config import read_hf_config
+
+    return read_hf_config(folder, architecture_of(raw))
+
+
+def load_decoder(
+    folder: Path,
+    config: AnyConfig,
+    cache: KVCache,
+    dtype: torch.dtype,
+    device: torch.device,
+    layer_done: LayerDone = lambda _done, _total: None,
+) -> ForwardPass:
+    """Read the weights in `folder` and give the object that computes them over `cache`."""
+    if isinstance(config, ModelConfig):
+        weights = load_weights(folder, config, dtype, device, layer_done)
+        attention = ReferenceAttention(config.n_heads // config.n_kv_heads, dtype)
+        return Decoder(config, weights, cache, attention)
+    from umbrella_engine.hf_model import load_hf_decoder
+    from umbrella_engine.self_test import self_test
+
+    decoder = load_hf_decoder(folder, config, cache, dtype, device)
+    self_test(decoder)
+    layer_done(config.n_layers, config.n_layers)
+    return decoder
