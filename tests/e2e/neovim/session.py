@@ -19,6 +19,11 @@ BIN = Path(sys.executable).parent
 DEADLINE_SECONDS = 10.0
 ROWS, COLUMNS = 16, 72
 SETUP = "require('umbrella').setup({ keymap = true })"
+TIMED = f"""
+local start = vim.uv.hrtime()
+{SETUP}
+vim.g.load_ms = (vim.uv.hrtime() - start) / 1e6
+"""
 BUILT_IN = """
 vim.lsp.enable('umbrella')
 vim.lsp.inline_completion.enable()

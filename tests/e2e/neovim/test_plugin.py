@@ -1,7 +1,6 @@
 """Everything around the text: switches, commands, health, events, sources, help, the cost."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from tests.e2e.neovim import check_lua
 from tests.e2e.neovim.conftest import WHOLE, Start
-from tests.e2e.neovim.session import PLUGIN, Neovim
+from tests.e2e.neovim.session import PLUGIN, TIMED, Neovim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.editor]
 
@@ -217,22 +216,16 @@ def test_nothing_is_wrong_in_the_log(editor: Neovim, shared: dict[str, str]) -> 
     assert str(log).startswith(shared["XDG_STATE_HOME"])
 
 
-@pytest.fixture
-def costs(start: Start) -> Iterator[Neovim]:
-    """A Neovim with the plugin on its path, and nothing loaded of it."""
+def test_nothing_is_loaded_before_it_is_used(start: Start) -> None:
     with start("-- nothing") as editor:
-        yield editor
+        loaded = "return vim.tbl_filter(function(name) return name:find('umbrella') end,"
+        assert editor.lua(f"{loaded} vim.tbl_keys(package.loaded))") == []
+        assert editor.lua("return vim.fn.exists(':Umbrella')") == 2
 
 
-def test_it_loads_in_no_time(costs: Neovim) -> None:
-    loaded = "return vim.tbl_filter(function(name) return name:find('umbrella') end,"
-    assert costs.lua(f"{loaded} vim.tbl_keys(package.loaded))") == []
-    measure = (
-        "local start = vim.uv.hrtime()\n"
-        "require('umbrella').setup({ keymap = true })\n"
-        "return (vim.uv.hrtime() - start) / 1e6"
-    )
-    assert costs.lua(measure) < 50
+def test_it_loads_in_no_time(start: Start) -> None:
+    with start(TIMED) as editor:
+        assert editor.lua("return vim.g.load_ms") < 50
 
 
 def test_help(start: Start, tmp_path: Path) -> None:
