@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -47,7 +48,7 @@ def read_hf_config(folder: Path, architecture: str) -> HFConfig:
     model_class = _model_class(place, architecture)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise UnsupportedModel(
             f"transformers {transformers.__version__} cannot read the config.json of {place}: "
             f"{error}. A newer transformers may know it"
@@ -62,22 +63,23 @@ def read_hf_config(folder: Path, architecture: str) -> HFConfig:
         )
     try:
         n_kv_heads, head_dim, value_dim = _cached_shape(text)
-    except AttributeError as error:  # what differs from layer to layer has no one value
+        return HFConfig(
+            architecture=architecture,
+            n_layers=int(text.num_hidden_layers),
+            n_kv_heads=n_kv_heads,
+            head_dim=head_dim,
+            value_dim=value_dim,
+            vocab=int(text.vocab_size),
+            max_positions=_max_positions(text, place),
+            windows=_windows(text),
+            model_class=model_class,
+        )
+    except (AttributeError, RuntimeError) as error:  # also what differs from layer to layer
+        reason = str(error).partition(". ")[0]
         raise UnsupportedModel(
-            f"{place} has no one shape of keys and values for all layers ({error}); choose a model "
-            "of another family"
+            f"{place} does not say in one number what a token takes in every layer ({reason}); "
+            "choose a model of another family"
         ) from error
-    return HFConfig(
-        architecture=architecture,
-        n_layers=int(text.num_hidden_layers),
-        n_kv_heads=n_kv_heads,
-        head_dim=head_dim,
-        value_dim=value_dim,
-        vocab=int(text.vocab_size),
-        max_positions=_max_positions(text, place),
-        windows=_windows(text),
-        model_class=model_class,
-    )
 
 
 def _model_class(place: str, architecture: str) -> type[PreTrainedModel]:

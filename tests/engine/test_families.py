@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoConfig
 
 from tests.engine.tiny import load_tiny, save_family
 from umbrella_engine.errors import UnsupportedModel, WeightsError
@@ -38,6 +39,21 @@ def test_a_config_that_transformers_cannot_read_is_refused(tmp_path: Path) -> No
     save_family("hf-starcoder2", tmp_path)
     change_config(tmp_path, model_type="starcoder77")
     with pytest.raises(UnsupportedModel, match=r"(?s)Starcoder2ForCausalLM.*starcoder77"):
+        read_config(tmp_path)
+
+
+def test_values_that_transformers_refuses_are_named(tmp_path: Path) -> None:
+    save_family("hf-starcoder2", tmp_path)
+    change_config(tmp_path, num_hidden_layers="many")
+    with pytest.raises(UnsupportedModel, match=r"(?s)cannot read the config\.json.*many"):
+        read_config(tmp_path)
+
+
+def test_layers_of_different_shapes_are_refused(tmp_path: Path) -> None:
+    config = AutoConfig.for_model("gemma4_text")
+    config.architectures = ["Gemma4ForCausalLM"]
+    config.save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedModel, match=r"Gemma4ForCausalLM.*'head_dim' is a per-layer"):
         read_config(tmp_path)
 
 

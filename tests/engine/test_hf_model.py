@@ -25,6 +25,16 @@ def plain(reference: Any, texts: list[list[int]]) -> torch.Tensor:
 
 @pytest.mark.parametrize("family", HF_FAMILIES)
 def test_prompt_tree_and_kept_path_equal_transformers(family: str, tmp_path: Path) -> None:
+    compare(family, tmp_path, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", HF_FAMILIES)
+def test_the_same_on_a_gpu(family: str, tmp_path: Path) -> None:
+    compare(family, tmp_path, "cuda")
+
+
+def compare(family: str, tmp_path: Path, device: str) -> None:
     reference = save_family(family, tmp_path)
     reference.set_attn_implementation("eager")
     tree = Tree()
@@ -33,7 +43,7 @@ def test_prompt_tree_and_kept_path_equal_transformers(family: str, tmp_path: Pat
     kept = tree.add(6, parent=other)
     tree.add(11, parent=tree.path(trunk)[0])
 
-    model = load_tiny(tmp_path, chunk_tokens=9)
+    model = load_tiny(tmp_path, chunk_tokens=9, device=device)
     assert isinstance(model.decoder, HFDecoder)
     with model.open(IDS) as context:
         rest = context.prefill(IDS, checkpoint=lambda: None)
@@ -43,4 +53,4 @@ def test_prompt_tree_and_kept_path_equal_transformers(family: str, tmp_path: Pat
     texts = [IDS, *(IDS + tree.path_tokens(node) for node in range(len(tree)))]
     expected = plain(reference, [*texts, [*IDS, 9, 6, 13]])
     assert expected.std() > 0.1
-    assert (ours - expected).abs().max() <= 1e-4
+    assert (ours.cpu() - expected).abs().max() <= 1e-4

@@ -84,13 +84,18 @@ def save_family(name: str, folder: Path, seed: int = 0, **changes: Any) -> Any:
 
 
 def load_tiny(
-    folder: Path, *, lanes: int = 4, capacity: int = 512, chunk_tokens: int = 16
+    folder: Path,
+    *,
+    lanes: int = 4,
+    capacity: int = 512,
+    chunk_tokens: int = 16,
+    device: str = "cpu",
 ) -> LanguageModel:
-    """Load a saved model behind the verbs of our decoder, fp32 on the CPU."""
+    """Load a saved model behind the verbs of our decoder, in fp32."""
     config = read_config(folder)
-    device, dtype = torch.device("cpu"), torch.float32
-    cache = KVCache(config, lanes, capacity, dtype, device)
-    decoder = load_decoder(folder, config, cache, dtype, device)
+    place, dtype = torch.device(device), torch.float32
+    cache = KVCache(config, lanes, capacity, dtype, place)
+    decoder = load_decoder(folder, config, cache, dtype, place)
     return LanguageModel(decoder, chunk_tokens)
 
 

@@ -1,0 +1,56 @@
+"""From a pair's description to answers: a target that transformers computes, a draft of our own."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import bpe
+from tests.engine.tiny import save_family
+from umbrella_engine.config import DraftConfig, EngineConfig, ModelSource, PairConfig
+from umbrella_engine.errors import ModelMismatch
+from umbrella_engine.interface import Limits, Progress
+from umbrella_engine.load import load
+from umbrella_engine.stats import Stats
+
+
+def save_pair(folder: Path, draft_kind: str = "fim") -> PairConfig:
+    for role, family, kind in (
+        ("target", "hf-starcoder2", "fim"),
+        ("draft", "hf-gpt_bigcode", draft_kind),
+    ):
+        (folder / role).mkdir()
+        tokenizer = bpe.write(folder / role, kind)
+        save_family(family, folder / role, vocab_size=tokenizer.vocab_size)
+    return PairConfig(
+        name="tiny",
+        target=ModelSource(path=str(folder / "target")),
+        draft=ModelSource(path=str(folder / "draft")),
+    )
+
+
+ENGINE = EngineConfig(device="cpu", dtype="float32", context_tokens=128, kv_cache_mb=8)
+
+
+def test_a_pair_of_other_families_answers_as_its_target_would(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    pair, told = save_pair(tmp_path), list[Progress]()
+    engine = load(pair, ENGINE, DraftConfig(), tmp_path / "models", told.append, offline=True)
+    assert (told[0].message, told[-1].done) == ("loading the target, target", 2)
+
+    ids, stats = engine.tokenizer.encode("def add(a, b):\n    return"), Stats()
+    steps = engine.generate(ids, Limits(12), lambda: False, stats=stats)
+    answer = [token for step in steps for token in step.tokens]
+    target = AutoModelForCausalLM.from_pretrained(tmp_path / "target")
+    with torch.inference_mode():
+        for _ in range(12):
+            ids.append(int(target(torch.tensor([ids])).logits[0, -1].argmax()))
+    assert answer == ids[-12:]
+    assert stats.drafted_by["model"] > 0
+
+
+def test_a_draft_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    pair = save_pair(tmp_path, draft_kind="plain")
+    with pytest.raises(ModelMismatch, match="draft cannot draft for target"):
+        load(pair, ENGINE, DraftConfig(), tmp_path / "models", lambda _: None, offline=True)
