@@ -10,10 +10,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 header = @printf '\n== %s ==\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint setup clean distclean
+.PHONY: help demo test lint e2e setup clean distclean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## obtain the default model, start the daemon, complete a real file as an editor would
 	@$(BIN)/umbrella demo
@@ -33,6 +33,13 @@ lint: $(STAMP)  ## formatting, ruff, import rules, types (mypy and pyright)
 	@$(BIN)/mypy
 	$(call header,pyright)
 	@$(BIN)/pyright
+
+e2e: $(STAMP)  ## the tests in VS Code and Neovim, which it gets into ~/.cache/umbrella-e2e
+	$(call header,getting the editors)
+	@$(BIN)/python tests/e2e/vscode/bootstrap.py
+	@$(BIN)/python tests/e2e/neovim/bootstrap.py
+	$(call header,tests in the editors)
+	@$(BIN)/python -m pytest -m editor tests/e2e/vscode tests/e2e/neovim
 
 setup: $(STAMP)  ## make .venv with everything in it (demo and test do this by themselves)
 

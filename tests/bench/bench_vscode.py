@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.e2e.vscode.bootstrap import prepare
 from tests.e2e.vscode.browser import start_browser
 from tests.e2e.vscode.server import Server
-from tests.e2e.vscode.window import Window
+from tests.e2e.vscode.window import Window, new_page
 from tests.e2e.vscode.world import World
 
 TYPED = "total price of all items in every basket of the shop is the sum of their prices"
@@ -49,7 +49,7 @@ async def main(keys: int) -> None:
         server.forget_settings()
         try:
             async with start_browser(tools) as browser:
-                window = Window(await browser.new_page(), world.project())
+                window = Window(await new_page(browser), world.project())
                 await window.open(server.url, "main.py")
                 await window.ready()
                 times = (await measure(window, keys))[WARM_UP:]

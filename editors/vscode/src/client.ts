@@ -133,9 +133,9 @@ export class Server implements vscode.Disposable {
       ),
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
-      initializationOptions: serverSettings,
       middleware: {
         ...this.middleware,
+        // the only way by which settings come: what is unset later must not linger
         workspace: {
           configuration: (params) => params.items.map(() => serverSettings()),
           didChangeConfiguration: () => this.configure(),

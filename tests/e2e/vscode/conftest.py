@@ -10,13 +10,11 @@ import pytest_asyncio
 from tests.e2e.vscode.bootstrap import BootstrapError, Tools, prepare
 from tests.e2e.vscode.browser import start_browser
 from tests.e2e.vscode.server import Server
-from tests.e2e.vscode.window import Window
+from tests.e2e.vscode.window import Window, new_page
 from tests.e2e.vscode.world import World
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-
-SIZE = {"width": 960, "height": 540}
 
 Open = Callable[..., Awaitable[Window]]
 MakeWorld = Callable[..., World]
@@ -83,8 +81,7 @@ async def open_window(
         **settings: Any,
     ) -> Window:
         code.forget_settings()
-        context = await browser.new_context(viewport=SIZE)
-        window = Window(await context.new_page(), world.project(files, **settings))
+        window = Window(await new_page(browser), world.project(files, **settings))
         windows.append(window)
         await window.open(code.url, file)
         if ready:

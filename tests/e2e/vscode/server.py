@@ -29,6 +29,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "telemetry.telemetryLevel": "off",
     "update.mode": "none",
     "window.commandCenter": False,
+    "workbench.reduceMotion": "on",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
@@ -40,7 +41,7 @@ class Server:
 
     def __init__(self, process: asyncio.subprocess.Process, home: Path, port: int) -> None:
         self._process = process
-        self._home = home
+        self.home = home
         self._settings = home / "data" / "data" / "User" / "settings.json"
         self.url = f"http://127.0.0.1:{port}/"
 
@@ -71,7 +72,7 @@ class Server:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"HOME": str(home), "VSCODE_PROXY_URI": ""},
+                env=os.environ | {"HOME": str(home), "PATH": _path(), "VSCODE_PROXY_URI": ""},
                 start_new_session=True,
             )
         return cls(process, home, await _port(process, log))
@@ -95,8 +96,14 @@ class Server:
 
     def logs(self) -> dict[Path, str]:
         """Give all that was logged, by file."""
-        folder = self._home / "data" / "data" / "logs"
+        folder = self.home / "data" / "data" / "logs"
         return {path: path.read_text(errors="replace") for path in folder.rglob("*.log")}
+
+
+def _path() -> str:
+    """Give PATH without an umbrella-lsp in it, as on the machine of a new user."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(one for one in folders if not (Path(one) / "umbrella-lsp").exists())
 
 
 async def _port(process: asyncio.subprocess.Process, log: Path) -> int:

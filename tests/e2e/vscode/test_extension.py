@@ -2,15 +2,16 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.vscode.bootstrap import Tools
-from tests.e2e.vscode.conftest import SIZE, MakeWorld, Open
+from tests.e2e.vscode.conftest import MakeWorld, Open
 from tests.e2e.vscode.server import Server
-from tests.e2e.vscode.window import Window
+from tests.e2e.vscode.window import Window, new_page
 from tests.e2e.vscode.world import World
 
 if TYPE_CHECKING:
@@ -19,24 +20,28 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.editor, pytest.mark.asyncio(loop_scope="session")]
 
 ACTIVATION_MS = 50
+TRIES = 4
 
 
 async def test_it_starts_fast(common: World, open_window: Open) -> None:
-    async def activation_ms() -> int:
-        window = await open_window(common)
-        await window.page.set_viewport_size({"width": 960, "height": 4000})  # room for all
-        await window.run("Show Running Extensions", "Developer")
-        rows = window.page.locator(".runtime-extensions-editor .extension")
-        texts = await window.until("the list", rows.all_inner_texts)
-        (ours,) = [text for text in texts if text.startswith("Umbrella")]
-        found = re.search(r"Activation: (\d+)ms", ours)
-        assert found is not None, ours
-        return int(found[1])
-
+    window = await open_window(common)
+    await window.page.set_viewport_size({"width": 960, "height": 4000})  # room for all
+    await window.run("Show Running Extensions", "Developer")
+    rows = window.page.locator(".runtime-extensions-editor .extension")
     times: list[int] = []
-    while not times or min(times) > ACTIVATION_MS:
-        times.append(await activation_ms())  # again: other processes may have been in the way
-        assert len(times) < 3 or min(times) <= ACTIVATION_MS, times
+
+    async def activation_ms() -> int | None:
+        texts = await rows.all_inner_texts()
+        found = [re.search(r"Activation: (\d+)ms", text) for text in texts if "Umbrella" in text]
+        return int(found[0][1]) if found and found[0] else None
+
+    for _ in range(TRIES):  # other processes may be in the way
+        ms = await window.until("the time", activation_ms, lambda ms: ms not in (None, *times[-1:]))
+        times.append(ms or 0)
+        if min(times) <= ACTIVATION_MS:
+            break
+        await window.run("Restart Extension Host", "Developer")
+    assert min(times) <= ACTIVATION_MS, times
 
 
 async def test_nothing_goes_wrong_in_the_logs(
@@ -64,6 +69,30 @@ async def test_nothing_goes_wrong_in_the_logs(
             assert not re.search(r"(?i)umbrella", line) or not re.search(r"(?i)error", line), line
 
 
+async def test_a_missing_server_is_installed_once_asked(
+    code: Server, common: World, open_window: Open
+) -> None:
+    bin_ = code.home / ".local" / "bin"
+    bin_.mkdir(parents=True)
+    installer = bin_ / "uv"
+    installer.write_text(
+        f'#!/bin/sh\n[ "$*" = "tool install umbrella-lsp" ] || exit 1\n'
+        f"ln -s {common.server} {bin_}/umbrella-lsp\n"
+    )
+    installer.chmod(0o755)
+    try:
+        window = await open_window(common, ready=False, **{"server.path": ""})
+        await window.until_status("warning Umbrella: not installed")
+        await window.until_notified("is not installed")
+        await window.page.click(
+            ".notification-list-item >> text=Run “uv tool install umbrella-lsp”"
+        )
+        await window.ready()
+        assert (bin_ / "umbrella-lsp").is_symlink()
+    finally:
+        shutil.rmtree(bin_)
+
+
 async def test_another_provider_is_met_with_a_warning(
     tools: Tools, browser: "Browser", common: World, tmp_path: Path
 ) -> None:
@@ -77,11 +106,10 @@ async def test_another_provider_is_met_with_a_warning(
     server = await Server.start(tools, tmp_path, {"tabnine.tabnine-vscode-1.0.0": other})
     try:
         server.forget_settings()
-        context = await browser.new_context(viewport=SIZE)
-        window = Window(await context.new_page(), common.project())
+        window = Window(await new_page(browser), common.project())
         await window.open(server.url, "main.py")
         await window.until_notified("The Other One suggests code in the same places")
-        await context.close()
+        await window.page.context.close()
     finally:
         await server.stop()
 
@@ -124,6 +152,7 @@ async def test_a_model_is_selected(code: Server, make_world: MakeWorld, open_win
     window = await open_window(world)
     await window.run("Select Model")
     await window.page.wait_for_selector(".quick-input-list >> text=135M parameters")
+    await window.picture("models")
     await window.pick("smollm2")
     await window.until_status("warning Umbrella: failed")  # its weights are not in this home
     assert code.settings()["umbrella.model"] == "smollm2"

@@ -93,6 +93,7 @@ async def test_a_download_is_shown(make_world: MakeWorld, open_window: Open) -> 
     script = {"phases": phases, "load_ms": 4000, "default": "later"}
     window = await open_window(make_world(script), ready=False)
     await window.until_status("loading~spin Umbrella: downloading 43 %")
+    await window.picture("download", below=500)
     await window.until_status("loading~spin Umbrella: loading 50 %")
     await window.ready()
     await window.type("now")

@@ -44,7 +44,7 @@ async def test_pausing_and_resuming(common: World, open_window: Open) -> None:
     await window.type("def ad")
     await window.until_saved("def ad")
     assert await window.painted() == []
-    await window.page.click("[id='umbrella.umbrella-lsp.umbrella.status']")
+    await window.menu()
     await window.pick("Resume suggestions")
     await window.until_status("sparkle Umbrella")
     await window.focus()
@@ -54,7 +54,8 @@ async def test_pausing_and_resuming(common: World, open_window: Open) -> None:
 
 async def test_the_menu_switches_a_language_off(common: World, open_window: Open) -> None:
     window = await open_window(common)
-    await window.page.click("[id='umbrella.umbrella-lsp.umbrella.status']")
+    await window.menu()
+    await window.picture("menu")
     await window.pick("Switch python off")
     await window.until_status("circle-slash Umbrella: off for python")
 

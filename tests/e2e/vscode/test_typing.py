@@ -62,7 +62,7 @@ async def test_a_line_is_accepted(common: World, open_window: Open) -> None:
     await window.until_ghost("result = a + b\n    return result")
     await window.press("Control+Alt+ArrowRight")
     await window.until_ghost("    return result")
-    await window.until_saved("def add(a, b):\n    result = a + b")
+    await window.until_saved("def add(a, b):\n    result = a + b\n")
 
 
 async def test_only_when_asked(common: World, open_window: Open) -> None:

@@ -15,10 +15,11 @@ from urllib.parse import quote
 from tests.e2e.vscode.world import write_settings
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Browser, Page
 
 SECONDS: Final = 20.0  # longest wait for anything
 IMAGES: Final = Path(__file__).parents[3] / "editors" / "vscode" / "images"
+SIZE: Final = (960, 540)  # of the page, in pixels
 ITEM: Final = "[id='umbrella.umbrella-lsp.umbrella.status']"
 FoundT = TypeVar("FoundT")
 
@@ -58,6 +59,13 @@ STATUS: Final = f"""() => {{
     .map((name) => name.replace(/^codicon-?(modifier-)?/, '')).filter(Boolean).join('~'));
   return [...icons, item.textContent.trim()].join(' ');
 }}"""
+
+
+async def new_page(browser: "Browser") -> "Page":
+    """Open a page with nothing of those before in it."""
+    width, height = SIZE
+    context = await browser.new_context(viewport={"width": width, "height": height})
+    return await context.new_page()
 
 
 class Window:
@@ -100,13 +108,20 @@ class Window:
     async def run(self, title: str, category: str = "Umbrella") -> None:
         """Run a command from the palette."""
         await self.press("F1")
-        box = self.page.locator(".quick-input-widget input[type=text]")
-        await box.fill(f">{category}: {title}", timeout=SECONDS * 1000)
-        await self.pick(title)
+        await self.pick(title, f">{category}: {title}")
 
-    async def pick(self, label: str) -> None:
-        """Choose from the list that is open."""
-        await self.page.click(f".quick-input-list .monaco-list-row:has-text('{label}')")
+    async def pick(self, label: str, search: str = "") -> None:
+        """Choose from the list that is open, by typing what is looked for."""
+        box = self.page.locator(".quick-input-widget:visible input[type=text]")
+        await box.fill(search or label, timeout=SECONDS * 1000)
+        row = self.page.locator(f".quick-input-list .monaco-list-row.focused:has-text('{label}')")
+        await row.wait_for(timeout=SECONDS * 1000)
+        await self.press("Enter")
+
+    async def menu(self) -> None:
+        """Open Umbrella's own menu, by its item in the status bar."""
+        await self.page.click(ITEM)
+        await self.page.wait_for_selector(".quick-input-list >> text=Restart server")
 
     async def ghost(self) -> str:
         """Give the suggestion that is painted now, "" where there is none."""
@@ -164,10 +179,16 @@ class Window:
 
         await self.until(f"{text!r} in {file}", read, text.__eq__)
 
-    async def picture(self, name: str) -> None:
-        """Take a picture for the README, where UMBRELLA_E2E_PICTURES asks for new ones."""
+    async def picture(self, name: str, below: int = 0) -> None:
+        """Take a picture for the README, where UMBRELLA_E2E_PICTURES asks for new ones.
+
+        It has what is below so many pixels.
+        """
         if os.environ.get("UMBRELLA_E2E_PICTURES"):
-            await self.page.screenshot(path=IMAGES / f"{name}.png")
+            await self.page.mouse.move(480, 400)  # no tooltips
+            width, height = SIZE
+            clip = {"x": 0, "y": below, "width": width, "height": height - below}
+            await self.page.screenshot(path=IMAGES / f"{name}.png", clip=clip)
 
     def set(self, **settings: object) -> None:
         """Change settings of Umbrella in the workspace."""
