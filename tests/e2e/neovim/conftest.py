@@ -20,6 +20,7 @@ SCRIPT: dict[str, Any] = {
         {"ends_with": WHOLE, "text": "\n    return a + b"},
         *({"ends_with": WHOLE[:end], "text": WHOLE[end:]} for end in range(6, len(WHOLE))),
         {"ends_with": "total = ", "text": "price * amount + tax"},
+        {"ends_with": "mean = ", "text": "a / b", "others": ["sum(a)", "mid(b)"]},
         {"ends_with": "print(", "text": "a, b)"},
         {"ends_with": "größe = ", "text": "länge * höhe"},
     ],

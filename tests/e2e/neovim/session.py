@@ -33,6 +33,15 @@ vim.keymap.set('i', '<Tab>', function()
   end
 end, { expr = true })
 """
+COUNTED = """
+_G.asked = 0
+vim.api.nvim_create_autocmd('LspRequest', { callback = function(event)
+  local request = event.data.request
+  if request.type == 'pending' and request.method == 'textDocument/inlineCompletion' then
+    _G.asked = _G.asked + 1
+  end
+end })
+"""
 GHOST = """
 local namespace = vim.api.nvim_get_namespaces()[...]
 local lines, marks = {}, namespace and vim.api.nvim_buf_get_extmarks(
@@ -104,7 +113,7 @@ class Neovim:
             f"vim.opt.runtimepath:prepend('{PLUGIN}')\n"
             "vim.opt.swapfile = false\n"
             "vim.opt.messagesopt = 'wait:0,history:500'\n"  # nobody is here to press a key
-            f"{init}\n"
+            f"{COUNTED}\n{init}\n"
         )
         command = [str(binary), "--embed", "-i", "NONE", "-u", str(home / "init.lua")]
         self.rpc = Rpc(command, environment)
@@ -174,6 +183,11 @@ class Neovim:
     def text(self) -> str:
         """The buffer."""
         return "\n".join(self.rpc.call("nvim_buf_get_lines", 0, 0, -1, False))
+
+    @property
+    def asked(self) -> int:
+        """How many suggestions were asked for."""
+        return int(self.lua("return _G.asked"))
 
     def status(self) -> dict[str, Any]:
         """What the server answers when asked for its status."""

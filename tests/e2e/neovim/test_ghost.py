@@ -88,12 +88,12 @@ def test_asked_for_by_key_only(start: Start, tmp_path: Path) -> None:
         editor.open(tmp_path / "main.py")
         editor.type("idef ad")
         editor.wait(lambda: editor.line() == "def ad")
-        assert editor.status()["requests"] == 0
+        assert editor.asked == 0
         editor.type("<M-\\>")
         editor.see("d(a, b):")
         editor.type("d")
         editor.see("(a, b):")
-        assert editor.status()["requests"] == 1
+        assert editor.asked == 1
 
 
 def test_keys_do_what_they_did_before(start: Start, tmp_path: Path) -> None:
@@ -160,7 +160,21 @@ def test_accepted_from_an_expression_mapping(start: Start, tmp_path: Path) -> No
 def test_nothing_in_macros(editor: Neovim) -> None:
     editor.type("qqodef ad<Esc>q")
     editor.wait(lambda: editor.line(1) == "def ad")
-    asked = editor.status()["requests"]
+    asked = editor.asked
     editor.type("3@q")
     editor.wait(lambda: editor.line(4) == "def ad")
-    assert editor.status()["requests"] == asked
+    assert editor.asked == asked
+
+
+def test_next_and_previous(editor: Neovim) -> None:
+    editor.type("imean = ")
+    editor.see("a / b")
+    editor.type("<M-]>")
+    editor.see("sum(a)")
+    assert editor.line() == "mean = sum(a) (2/3)"
+    editor.type("<M-[><M-[>")
+    editor.see("mid(b)")
+    assert editor.line() == "mean = mid(b) (3/3)"
+    editor.type("m")
+    editor.see("id(b)")
+    assert editor.line() == "mean = mid(b)"

@@ -36,7 +36,7 @@ def test_switches(editor: Neovim, off: str, on: str) -> None:
     editor.type("idef ad")
     editor.wait(lambda: editor.text == "def ad")
     editor.type("<Esc>")
-    assert editor.status()["requests"] == 0
+    assert editor.asked == 0
     editor.command(on)
     assert editor.lua("return require('umbrella').statusline()") == "☂"
     editor.type("a")
@@ -52,7 +52,7 @@ def test_file_types_and_buffers_that_the_server_never_sees(start: Start, tmp_pat
         editor.open(tmp_path / "main.lua")
         editor.type("idef ad")
         editor.wait(lambda: editor.text == "def ad")
-        assert editor.status()["requests"] == 0
+        assert editor.asked == 0
         (tmp_path / "secret.py").write_text("")
         editor.type("<Esc>")
         editor.command(f"edit! {tmp_path / 'secret.py'}")
@@ -163,9 +163,9 @@ def test_source_of_blink(editor: Neovim) -> None:
     editor.lua(ask.replace("bufnr = 0", "bufnr = vim.api.nvim_get_current_buf()"))
     response = editor.wait(lambda: editor.lua("return _G.response"))
     (item,) = response["items"]
-    assert (item["label"], item["textEdit"]["newText"]) == (WHOLE, "d(a, b):")
-    place = {"line": 0, "character": 6}
-    assert item["textEdit"]["range"] == {"start": place, "end": place}
+    assert (item["label"], item["filterText"], item["textEdit"]["newText"]) == (WHOLE,) * 3
+    start, end = {"line": 0, "character": 0}, {"line": 0, "character": 6}
+    assert item["textEdit"]["range"] == {"start": start, "end": end}
     assert item["command"]["command"] == "umbrella.accepted"
     execute = (
         "local source, item = require('umbrella.blink').new(), _G.response.items[1]\n"
@@ -196,8 +196,27 @@ def test_source_of_nvim_cmp(editor: Neovim) -> None:
     response = editor.wait(lambda: editor.lua("return _G.response"))
     (item,) = response["items"]
     edit = item["textEdit"]
-    assert (edit["newText"], item["filterText"]) == ("a, b)", "a, b)")
-    assert (edit["range"]["start"]["character"], edit["range"]["end"]["character"]) == (6, 7)
+    assert (edit["newText"], item["filterText"]) == ("print(a, b)",) * 2
+    assert (edit["range"]["start"]["character"], edit["range"]["end"]["character"]) == (0, 7)
+
+
+def test_a_menu_and_the_ghost_text_ask_together(editor: Neovim) -> None:
+    both = (
+        "local source = require('umbrella.source')\n"
+        "local bufnr = vim.api.nvim_get_current_buf()\n"
+        "vim.api.nvim_create_autocmd('TextChangedI', { callback = function()\n"
+        "  local row, col = unpack(vim.api.nvim_win_get_cursor(0))\n"
+        "  source.ask(bufnr, row - 1, col, function(items) _G.items = items end)\n"
+        "end })"
+    )
+    editor.type("idef a")
+    editor.wait(lambda: editor.text == "def a")
+    editor.lua(both)
+    asked = editor.asked
+    editor.type("d")
+    editor.see("d(a, b):")
+    assert editor.wait(lambda: editor.lua("return _G.items"))[0]["label"] == WHOLE
+    assert editor.asked == asked + 1
 
 
 def test_nothing_is_wrong_in_the_log(editor: Neovim, shared: dict[str, str]) -> None:

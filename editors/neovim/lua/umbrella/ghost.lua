@@ -8,6 +8,7 @@ local events = require('umbrella.events')
 local layout = require('umbrella.layout')
 local menu = require('umbrella.menu')
 local render = require('umbrella.render')
+local requests = require('umbrella.requests')
 local server = require('umbrella.server')
 local Suggestion = require('umbrella.suggestion')
 
@@ -138,7 +139,7 @@ local function ask(explicit, step)
   end
   local asked = place()
   local request = { client = client, bufnr = bufnr, row = row, col = col, explicit = explicit }
-  cancel = server.ask(request, function(items, problem)
+  cancel = requests.ask(request, function(items, problem)
     cancel = nil
     if problem or place() ~= asked then
       return -- what is typed along may stay; the key that came meanwhile asks again
@@ -314,6 +315,12 @@ function M.start()
   vim.api.nvim_create_autocmd({ 'InsertLeave', 'BufLeave', 'WinLeave' }, {
     group = group,
     callback = M.leave,
+  })
+  vim.api.nvim_create_autocmd({ 'BufEnter', 'FocusGained', 'InsertEnter' }, {
+    group = group,
+    callback = function(event)
+      server.focus(event.buf)
+    end,
   })
   vim.api.nvim_create_autocmd('ColorScheme', { group = group, callback = render.highlights })
   menu.watch(group, M.update)

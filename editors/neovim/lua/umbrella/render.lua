@@ -63,7 +63,7 @@ function M.show(bufnr, row, col, layout, more)
   end
   vim.api.nvim_buf_set_extmark(bufnr, namespace, row, col, {
     virt_lines = #below > 0 and below or nil,
-    virt_text = more ~= '' and { { ' ' .. more, MORE } } or nil,
+    virt_text = more ~= '' and { { more, MORE } } or nil,
     virt_text_pos = 'eol',
   })
 end

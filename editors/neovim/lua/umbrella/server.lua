@@ -130,6 +130,16 @@ function M.configure(settings)
   end
 end
 
+--- Tell the server which buffer a person looks at: a daemon that has ended is started again.
+---@param bufnr integer
+function M.focus(bufnr)
+  local client = M.client(bufnr)
+  if client then
+    local document = { uri = vim.uri_from_bufnr(bufnr) }
+    client:notify('textDocument/didFocus', { textDocument = document })
+  end
+end
+
 ---@class umbrella.Request
 ---@field client vim.lsp.Client
 ---@field bufnr integer

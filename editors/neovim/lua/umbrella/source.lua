@@ -1,32 +1,34 @@
 -- What the sources for completion menus have in common: a request, and items of the protocol's
 -- ordinary kind made of the answer.
+local requests = require('umbrella.requests')
 local server = require('umbrella.server')
 local Suggestion = require('umbrella.suggestion')
 
 local M = {}
 
+-- Menus compare what is typed with an item's text from the start of its range on, so that an item
+-- begins with the line's first word and not at the cursor.
 ---@param suggestion umbrella.Suggestion
 ---@param request umbrella.Request
 ---@return lsp.CompletionItem
 local function entry(suggestion, request)
   local encoding = request.client.offset_encoding
-  local line = suggestion.head .. suggestion.text -- the label shows the line as it will be
-  local first = vim.trim(vim.split(line, '\n', { plain = true })[1])
-  local whole = vim.api.nvim_buf_get_lines(request.bufnr, request.row, request.row + 1, false)[1]
+  local line = vim.api.nvim_buf_get_lines(request.bufnr, request.row, request.row + 1, false)[1]
+  local from = math.min(#line:match('^%s*'), suggestion.col)
+  local text = suggestion.head:sub(from + 1) .. suggestion.text
   local function position(col)
-    return { line = request.row, character = vim.str_utfindex(whole, encoding, col, false) }
+    return { line = request.row, character = vim.str_utfindex(line, encoding, col, false) }
   end
-  local range = {
-    start = position(suggestion.col),
-    ['end'] = position(request.col + #suggestion.replaced),
-  }
-  local code = ('```%s\n%s\n```'):format(vim.bo[request.bufnr].filetype, line)
+  local code = ('```%s\n%s\n```'):format(vim.bo[request.bufnr].filetype, text)
   return {
-    label = first,
-    kind = vim.lsp.protocol.CompletionItemKind.Snippet,
-    filterText = whole:sub(suggestion.col + 1, request.col) .. suggestion.text,
+    label = vim.split(text, '\n', { plain = true })[1],
+    kind = vim.lsp.protocol.CompletionItemKind.Text,
+    filterText = text,
     insertTextFormat = vim.lsp.protocol.InsertTextFormat.PlainText,
-    textEdit = { newText = suggestion.text, range = range },
+    textEdit = {
+      newText = text,
+      range = { start = position(from), ['end'] = position(request.col + #suggestion.replaced) },
+    },
     documentation = { kind = 'markdown', value = code },
     command = suggestion.item.command,
   }
@@ -53,7 +55,7 @@ function M.ask(bufnr, row, col, reply)
     return function() end
   end
   local request = { client = client, bufnr = bufnr, row = row, col = col, explicit = false }
-  return server.ask(request, function(items)
+  return requests.ask(request, function(items)
     local entries = {}
     for _, item in ipairs(items or {}) do
       local suggestion = Suggestion.new(item, request)
