@@ -233,13 +233,14 @@ def test_a_line_break_moves_the_window_rarely() -> None:
     fim = trained("fim").fim
     assert fim is not None
     before = [fim.prefix]
-    for line in SOURCE[20_000:26_000].splitlines(keepends=True):
+    lines = SOURCE[20_000:26_000].splitlines(keepends=True)
+    for line in lines:
         text += line
         ids = prompt_at(text, "", "fim", PromptSettings(), 4000).ids
         longer = ids[: ids.index(fim.suffix)]
         moves += len(before) - common(before, longer) > 8
         before = longer
-    assert 1 <= moves < 12
+    assert 1 <= moves < len(lines) / 8  # the text is this repository's own and changes with it
 
 
 def test_typing_a_long_line_moves_the_window_rarely() -> None:
