@@ -5,8 +5,10 @@
 -- moves along it at once, while the next request is on its way.
 local config = require('umbrella.config')
 local events = require('umbrella.events')
+local feedback = require('umbrella.feedback')
 local layout = require('umbrella.layout')
 local menu = require('umbrella.menu')
+local moment = require('umbrella.moment')
 local render = require('umbrella.render')
 local requests = require('umbrella.requests')
 local server = require('umbrella.server')
@@ -25,21 +27,8 @@ local M = {}
 local shown
 ---@type fun()? cancels the running request
 local cancel
+local here, place = moment.here, moment.place
 local seen = '' -- text and cursor that the last update was for
-
----@return integer bufnr
----@return integer row 0-based
----@return integer col 0-based
-local function here()
-  local row, col = unpack(vim.api.nvim_win_get_cursor(0))
-  return vim.api.nvim_get_current_buf(), row - 1, col
-end
-
----@return string
-local function place()
-  local bufnr, row, col = here()
-  return ('%d %d %d %d'):format(bufnr, vim.api.nvim_buf_get_changedtick(bufnr), row, col)
-end
 
 local function stop_asking()
   if cancel then
@@ -106,8 +95,7 @@ local function show(list, request, index)
     { bufnr = request.bufnr, list = list, index = index, length = length, explicit = explicit }
   paint()
   if text ~= before then
-    events.fire('Shown', { bufnr = request.bufnr, text = text })
-    suggestion.client:notify('textDocument/didShowCompletion', { item = suggestion.item })
+    feedback.shown(suggestion, length, request.bufnr)
   end
 end
 
@@ -144,7 +132,7 @@ local function ask(explicit, step)
     if problem or place() ~= asked then
       return -- what is typed along may stay; the key that came meanwhile asks again
     end
-    local list = M.is_wanted() and suggestions(items or {}, request) or {}
+    local list = moment.is_wanted() and suggestions(items or {}, request) or {}
     if #list == 0 then
       hide()
     else
@@ -153,18 +141,10 @@ local function ask(explicit, step)
   end)
 end
 
---- Whether this is a moment to show anything: somebody inserts text, by hand, with no menu open.
----@return boolean
-function M.is_wanted()
-  return vim.api.nvim_get_mode().mode:sub(1, 1) == 'i'
-    and vim.fn.reg_executing() == ''
-    and not (config.options.hide_with_menu and menu.is_open())
-end
-
 --- Do what a key or a move of the cursor calls for.
 function M.update()
   local now = place()
-  if not M.is_wanted() then
+  if not moment.is_wanted() then
     M.leave()
     return
   end
@@ -206,22 +186,6 @@ function M.is_visible()
   return shown ~= nil and follow()
 end
 
---- Tell the server and whoever listens.
----@param suggestion umbrella.Suggestion
----@param length integer bytes of it that are in the buffer now
----@param data table
-local function accepted(suggestion, length, data)
-  local client, item = suggestion.client, suggestion.item
-  if length < #suggestion.text then
-    local units = vim.str_utfindex(suggestion.text, 'utf-16', length, false)
-    local params = { item = item, acceptedLength = units }
-    client:notify('textDocument/didPartiallyAcceptCompletion', params)
-  elseif item.command then
-    client:exec_cmd(item.command, { bufnr = data.bufnr })
-  end
-  events.fire('Accepted', data)
-end
-
 ---@param part umbrella.Part
 local function insert(part)
   if not follow() then
@@ -246,7 +210,7 @@ local function insert(part)
     seen = place() -- the rest was chosen along with it, there is nothing to ask
     paint()
   end
-  accepted(suggestion, to, { bufnr = bufnr, text = piece, part = part })
+  feedback.accepted(suggestion, to, { bufnr = bufnr, text = piece, part = part })
 end
 
 --- Put the suggestion, or a part of it, into the buffer: now, or as soon as text may be changed.
@@ -278,10 +242,7 @@ function M.cycle(step)
   if #current.list > 1 then
     current.index = (current.index - 1 + step) % #current.list + 1
     paint()
-    local suggestion = current.list[current.index]
-    local text = suggestion.text:sub(current.length + 1)
-    events.fire('Shown', { bufnr = current.bufnr, text = text })
-    suggestion.client:notify('textDocument/didShowCompletion', { item = suggestion.item })
+    feedback.shown(current.list[current.index], current.length, current.bufnr)
   elseif not current.explicit then
     ask(true, step)
   end
