@@ -53,6 +53,8 @@ def test_a_slow_server_is_told_of_each_key(
         assert editor.status()["daemon"]["reasons"].keys() <= {"cancelled"}
         press(editor, "X")
         editor.see(f" {OLD}!")
+        shown = {lines[0] for lines in editor.screen.painted}
+        assert not [line for line in shown if "addX(" in line]
 
 
 def test_the_built_in_front_end_shows_nothing_old(
