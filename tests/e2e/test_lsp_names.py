@@ -155,6 +155,7 @@ async def test_switching_off_ends_what_runs_and_on_starts_a_daemon(tmp_path: Any
         await editor.ready()
         editor.open(URI, "x = 1")
         reply = editor.ask("textDocument/inlineCompletion", at(URI, 0, 5))
+        await stats(editor)  # answered later than the request before it was begun
         await editor.request("umbrella/toggle", None)
         assert (await asyncio.wait_for(reply, 20))["result"] == {"items": []}
         assert (await stats(editor))["reasons"] == {"superseded": 1}
