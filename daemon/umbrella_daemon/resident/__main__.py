@@ -12,8 +12,8 @@ from umbrella_daemon.settings import SettingsError, load_settings
 def main() -> int:
     """Run the daemon; gives its exit status."""
     faulthandler.enable()
-    # Spinning OpenMP threads steal the cores they wait for as soon as anything else runs: with
-    # both cores busy a step took 688 ms, with threads that sleep 45 ms. Read when torch loads.
+    # Spinning OpenMP threads steal the cores they wait for as soon as anything else runs: steps of
+    # 50 ms then take seconds now and then (NOTES.md). Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return run(load_settings())
