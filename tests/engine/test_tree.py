@@ -16,6 +16,14 @@ def test_equal_prefixes_are_shared() -> None:
     assert tree.path_tokens(tree.add_chain([1, 4])) == [1, 4]
 
 
+def test_a_node_proposed_again_keeps_the_larger_probability() -> None:
+    tree = chain([1, 2], source="a", probability=0.5)
+    tree.add_chain([1, 2, 3], source="b", probability=0.7)
+    tree.add_chain([1], source="c", probability=0.1)
+    assert tree.probabilities == [0.7, 0.7, 0.7]
+    assert tree.sources == ["a", "a", "b"]
+
+
 def test_a_parent_must_exist() -> None:
     with pytest.raises(ValueError, match="parent 3 is not in a tree of 0 nodes"):
         Tree().add(1, parent=3)
