@@ -14,7 +14,7 @@ from umbrella_engine.interface import EngineInfo, Limits, Step, Tokenizer
 from umbrella_engine.language_model import Context, LanguageModel
 from umbrella_engine.stats import Stats
 from umbrella_engine.tree import Tree
-from umbrella_engine.verify import best, choose, walk
+from umbrella_engine.verify import best, choose, log_probabilities, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SpeculativeEngine:
                     tree = draft.propose(room - 1, owed, checkpoint)
                 checkpoint()
                 with stats.stage("verify"):
-                    tokens = self._step(context, unread, tree, owed, stats)
+                    tokens, logprobs = self._step(context, unread, tree, owed, stats)
                 draft.accept(tokens)
                 unread = tokens[-1:]
                 for token in tokens:
@@ -60,7 +60,7 @@ class SpeculativeEngine:
                 shown = _before_stop(tokens, limits.stop_ids)
                 stats.generated_tokens += len(shown)
                 if shown:
-                    yield Step(tuple(shown))
+                    yield Step(tuple(shown), tuple(logprobs[: len(shown)]))
                 if len(shown) < len(tokens):
                     return
 
@@ -82,10 +82,11 @@ class SpeculativeEngine:
 
     def _step(
         self, context: Context, unread: Sequence[int], tree: Tree, owed: bytes, stats: Stats
-    ) -> list[int]:
-        """Verify one tree; give the accepted tokens and the bonus."""
+    ) -> tuple[list[int], list[float]]:
+        """Verify one tree; give the accepted tokens, the bonus and their log-probabilities."""
         logits = context.evaluate(unread, tree)
         path, bonus = walk(tree, choose(logits, tree, owed, self.healing))
+        logprobs = log_probabilities(logits, tree, path, bonus, owed, self.healing)
         context.keep(tree, path)
         stats.target_steps += 1
         stats.drafted_tokens += len(tree)
@@ -96,7 +97,7 @@ class SpeculativeEngine:
         ):
             for node in nodes:
                 counts[tree.sources[node]] = counts.get(tree.sources[node], 0) + 1
-        return [*(tree.tokens[node] for node in path), bonus]
+        return [*(tree.tokens[node] for node in path), bonus], logprobs
 
     def _check(self, ids: Sequence[int], limits: Limits) -> None:
         if not ids:

@@ -24,6 +24,9 @@ class Step:
     """Tokens that one verification step settled: the accepted path and the bonus token."""
 
     tokens: tuple[int, ...]
+    # natural logarithm of the target's probability of each, among the tokens that keep the promise
+    # while bytes are owed; empty where the engine does not tell
+    logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

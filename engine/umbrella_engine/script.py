@@ -41,6 +41,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fim: bool = False  # whether the vocabulary has fill-in-the-middle tokens
     load_ms: float = 0.0  # what loading takes, spread over `phases`
     phases: list[LoadPhase] = []
+    logprob: float = 0.0  # natural logarithm of every token's probability
     fail: str = ""  # loading ends with this message instead of an engine
 
     def answer(self, text: str) -> str:
@@ -61,7 +62,12 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise WeightsError(self.fail)
         tokenizer = ScriptedTokenizer(FIM if self.fim else None)
         return ScriptedEngine(
-            self.answer, self.tokens_per_step, self.step_ms, tokenizer, others=self.others
+            self.answer,
+            self.tokens_per_step,
+            self.step_ms,
+            tokenizer,
+            others=self.others,
+            logprob=self.logprob,
         )
 
     def _fitting(self, text: str) -> Answer:

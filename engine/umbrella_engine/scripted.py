@@ -59,6 +59,7 @@ class ScriptedEngine:
     tokenizer: ScriptedTokenizer = field(default_factory=ScriptedTokenizer)
     info: EngineInfo = INFO
     others: Callable[[str], Sequence[str]] = lambda _: ()  # further answers, worse ones
+    logprob: float = 0.0  # of every token; 0 is certainty
     _cached: list[int] = field(default_factory=list)  # ids whose "keys and values" are kept
     _offered: dict[tuple[int, ...], bytes] = field(default_factory=dict)  # by ids: what follows
 
@@ -92,7 +93,7 @@ class ScriptedEngine:
             shown = block[: _index(block, END)] if END in limits.stop_ids else block
             stats.generated_tokens += len(shown)
             if shown:
-                yield Step(tuple(shown))
+                yield Step(tuple(shown), (self.logprob,) * len(shown))
 
     def alternatives(
         self,

@@ -41,6 +41,29 @@ def best(logits: Tensor, count: int, owed: bytes, healing: Healing) -> list[int]
     return [int(allowed[place]) for place in order]
 
 
+def log_probabilities(
+    logits: Tensor, tree: Tree, path: Sequence[int], bonus: int, owed: bytes, healing: Healing
+) -> list[float]:
+    """Tell how probable the target finds each accepted token and the bonus, as natural logarithms.
+
+    logits: [1 + nodes, vocab]. While bytes are owed, probabilities are those among the tokens that
+    keep the promise. Gives one number for each node of `path` and one for `bonus`.
+    """
+    tokens = [*(tree.tokens[node] for node in path), bonus]
+    rows = logits[[0, *(node + 1 for node in path)]].float()
+    totals = rows.logsumexp(dim=-1)
+    debt: bytes | None = owed
+    for place, token in enumerate(tokens):
+        if not debt:
+            break
+        allowed = torch.tensor(healing.allowed(debt), device=logits.device)
+        totals[place] = rows[place, allowed].logsumexp(dim=-1)
+        debt = healing.after(debt, token)
+    chosen = rows.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
+    found: list[float] = (chosen - totals).clamp(max=0.0).tolist()
+    return found
+
+
 def debts(tree: Tree, owed: bytes, healing: Healing) -> list[bytes | None]:
     """Tell what is still owed after each node; None below a node that breaks the promise."""
     after: list[bytes | None] = []

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.engine.tiny import TinyTokenizer, load_tiny, save_family
 from umbrella_engine.config import DraftConfig
@@ -72,6 +73,37 @@ def test_what_does_not_fit_is_refused(engine: SpeculativeEngine) -> None:
         answer(engine, IDS * 3, Limits(12), Stats())
     with pytest.raises(ContextOverflow, match="empty prompt"):
         answer(engine, [], Limits(12), Stats())
+
+
+@pytest.mark.parametrize("owed", [b"", b"ab", b"d c\n"])
+@pytest.mark.parametrize("drafted", [True, False])
+def test_log_probabilities_are_the_targets_own(tmp_path: Path, owed: bytes, drafted: bool) -> None:
+    twin = save_family("qwen2", tmp_path)
+    tokenizer = TinyTokenizer()
+    healing = Healing(tokenizer)
+    engine = SpeculativeEngine(
+        info=EngineInfo("tiny", "target", "draft", "cpu", "float32", 128),
+        tokenizer=tokenizer,
+        target=load_tiny(tmp_path),
+        drafter=make_drafter(
+            DraftConfig(model_depth=4 if drafted else 0), load_tiny(tmp_path), healing, tokenizer
+        ),
+        healing=healing,
+    )
+    steps = list(engine.generate(IDS, Limits(12), lambda: False, owed=owed))
+    tokens = [token for step in steps for token in step.tokens]
+    found = [one for step in steps for one in step.logprobs]
+    assert len(found) == len(tokens) == 12
+    for place, token in enumerate(tokens):
+        with torch.no_grad():
+            logits = twin(torch.tensor([[*IDS, *tokens[:place]]])).logits[0, -1]
+        if owed:
+            allowed = torch.tensor(healing.allowed(owed))
+            masked = torch.full_like(logits, -torch.inf)
+            masked[allowed] = logits[allowed]
+            logits, owed = masked, healing.after(owed, token) or b""
+        expected = float(logits.log_softmax(dim=-1)[token])
+        assert found[place] == pytest.approx(expected, abs=1e-4)
 
 
 def test_cancelling_stops_before_the_next_forward(engine: SpeculativeEngine) -> None:
