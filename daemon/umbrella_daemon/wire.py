@@ -3,10 +3,10 @@
 A frame is a 4-byte big-endian length and a MessagePack map whose field `t` names the message.
 The first frame each way is the handshake: `Hello` → `Welcome`, or `Refused` and a closed socket.
 Requests carry an `id` chosen by the sender; each gets exactly one answer with the same `id`:
-`Complete` → `Completed`, `GetStatus` → `Status`, `Stop` → `Stopping`. `Cancel` has no answer of its
-own: the cancelled `Complete` is answered. `Phase` is pushed to every client when loading advances.
-The frame's header, `Hello`, `Refused` and the first fields of `Welcome` never change: by them two
-releases find out that they differ.
+`Complete` → `Completed`, `GetStatus` → `Status`, `Stop` → `Stopping`. `Warm`, `Opened` and `Closed`
+have no answer, nor has `Cancel` one of its own: the cancelled `Complete` is answered. `Phase` is
+pushed to every client when loading advances. The frame's header, `Hello`, `Refused` and the first
+fields of `Welcome` never change: by them two releases find out that they differ.
 """
 
 import struct
@@ -28,6 +28,13 @@ class Hello(msgspec.Struct, frozen=True, tag_field="t"):
     pid: int
 
 
+class Snippet(msgspec.Struct, frozen=True):
+    """A piece of another file that may help with this one."""
+
+    path: str  # name of the file, for the prompt
+    text: str  # whole lines
+
+
 class Complete(msgspec.Struct, frozen=True, tag_field="t"):
     """Ask for the text at a cursor. Text is valid Unicode without lone surrogates."""
 
@@ -42,6 +49,29 @@ class Complete(msgspec.Struct, frozen=True, tag_field="t"):
     max_tokens: int | None = None  # None: the daemon's setting
     max_lines: int | None = None
     candidates: int = 1  # how many different answers are wanted; each takes as long as the first
+    snippets: tuple[Snippet, ...] = ()  # of other files, in the order of the prompt
+    context: bool = True  # whether other files of the window may be read for it
+
+
+class Warm(msgspec.Struct, frozen=True, tag_field="t"):
+    """Get ready for a request like this one; has no answer, gives way to everything."""
+
+    request: Complete
+
+
+class Opened(msgspec.Struct, frozen=True, tag_field="t"):
+    """What the document `document` holds now: context for others of the window. No answer."""
+
+    document: str
+    language: str
+    path: str
+    text: str
+
+
+class Closed(msgspec.Struct, frozen=True, tag_field="t"):
+    """The document is closed in the editor; it counts as a recent file from now on. No answer."""
+
+    document: str
 
 
 class Cancel(msgspec.Struct, frozen=True, tag_field="t"):
@@ -94,6 +124,7 @@ class Trace(msgspec.Struct, frozen=True):
     accepted_by: dict[str, int] = {}
     ms: dict[str, float] = {}  # stage → milliseconds; "total" is receipt to answer
     reason: str = ""  # "" when text is shown, else a value of `Reason`
+    source: str = "engine"  # "store": typed through, "prefetch": prepared while nothing was asked
 
 
 class Alternative(msgspec.Struct, frozen=True):
@@ -148,7 +179,7 @@ class Stopping(msgspec.Struct, frozen=True, tag_field="t"):
     id: int
 
 
-Request = Hello | Complete | Cancel | GetStatus | Stop
+Request = Hello | Complete | Warm | Opened | Closed | Cancel | GetStatus | Stop
 Reply = Welcome | Refused | Completed | Phase | Status | Stopping
 
 
@@ -159,6 +190,7 @@ class Reason:
     FAILED: Final = "failed"  # the model could not be loaded
     DISABLED: Final = "disabled"  # language or server switched off in the settings
     EXCLUDED: Final = "excluded"  # the file may hold secrets
+    IGNORED: Final = "ignored"  # by .gitignore, .umbrellaignore or a setting
     TOO_LARGE: Final = "too-large"
     BINARY: Final = "binary"
     NO_DOCUMENT: Final = "no-document"  # never opened and not readable

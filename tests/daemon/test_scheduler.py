@@ -24,8 +24,10 @@ class Bench:
         self.loaded = threading.Event()
         self.scheduler = Scheduler(self._load, self._work)
 
-    def submit(self, number: int, document: str = "a", client: int = 1, **more: bool) -> Job:
-        request = Complete(number, document, 1, "python", f"/x/{document}", "", "", **more)
+    def submit(
+        self, number: int, document: str = "a", client: int = 1, explicit: bool = False
+    ) -> Job:
+        request = Complete(number, document, 1, "python", f"/x/{document}", "", "", explicit)
         job = Job(client, request, self.answers.put)
         self.scheduler.submit(job)
         return job

@@ -9,9 +9,10 @@ from typing import Final
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.postprocess import Shown, postprocess
 from umbrella_daemon.resident.prompt import build_prompt
-from umbrella_daemon.resident.writer import MARGIN_TOKENS, Writer, Written
+from umbrella_daemon.resident.writer import MARGIN_TOKENS, Writer
+from umbrella_daemon.resident.written import Written
 from umbrella_daemon.settings import Settings
-from umbrella_daemon.wire import Alternative, Complete, Completed, Reason
+from umbrella_daemon.wire import Alternative, Completed, Reason
 from umbrella_engine.errors import Cancelled
 from umbrella_engine.interface import Engine
 from umbrella_engine.stats import Stats
@@ -36,6 +37,7 @@ class Completer:
         try:
             with stats.stage("generate"):
                 first = writer.write(stats)
+            job.written.append(first)
             with stats.stage("postprocess"):
                 outcome = postprocess(request, first.text)
             if not isinstance(outcome, Shown):
@@ -43,7 +45,7 @@ class Completer:
             if request.candidates < 2:
                 return job.shown(outcome.text, outcome.replace_after, stats)
             with stats.stage("alternatives"):
-                alternatives = _alternatives(request, writer, first, outcome.text)
+                alternatives = _alternatives(job, writer, first, outcome.text)
         except Cancelled:
             return job.silence(job.stopped or Reason.CANCELLED, "", stats)
         return job.shown(outcome.text, outcome.replace_after, stats, alternatives)
@@ -58,14 +60,14 @@ class Completer:
         return Writer(self.engine, job, prompt, max_tokens=max_tokens, max_lines=max_lines)
 
 
-def _alternatives(
-    request: Complete, writer: Writer, first: Written, text: str
-) -> tuple[Alternative, ...]:
+def _alternatives(job: Job, writer: Writer, first: Written, text: str) -> tuple[Alternative, ...]:
     """Give answers besides `text` that a person can tell from it and from each other."""
+    request = job.request
     wanted = min(request.candidates, MAX_CANDIDATES) - 1
     found: list[Alternative] = []
     seen = {_visible(text)}
     for other in writer.others(first, attempts=2 * wanted):
+        job.written.append(other)
         outcome = postprocess(request, other.text)
         if isinstance(outcome, Shown) and _visible(outcome.text) not in seen:
             seen.add(_visible(outcome.text))

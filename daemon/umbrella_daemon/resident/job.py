@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
+from umbrella_daemon.resident.written import Written
 from umbrella_daemon.wire import Alternative, Complete, Completed, Reason, Trace
 from umbrella_engine.stats import Stats
 
@@ -29,6 +30,7 @@ class Job:
     answer: Callable[[Completed], None]  # called once, from any thread
     received: float = field(default_factory=time.perf_counter)
     stopped: str = ""  # reason to stop; the engine reads it before each forward pass
+    written: list[Written] = field(default_factory=list)  # all the engine wrote, best first
 
     @property
     def key(self) -> Key:

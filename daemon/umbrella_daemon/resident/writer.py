@@ -7,12 +7,12 @@ decides how many others there are, never what they say.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.prompt import Prompt
 from umbrella_daemon.resident.stopping import Stopping
+from umbrella_daemon.resident.written import Written
 from umbrella_engine.errors import Cancelled
 from umbrella_engine.interface import Engine, Limits
 from umbrella_engine.stats import Stats
@@ -20,14 +20,6 @@ from umbrella_engine.tokenizer import TextStream
 
 MARGIN_TOKENS: Final = 64  # kept free for what token healing makes the answer repeat
 OTHERS_SECONDS: Final = 1.0  # that somebody who has the first answer waits for others
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One answer: its text, without what was owed, and the tokens that it took."""
-
-    text: str
-    tokens: list[int] = field(default_factory=list)
 
 
 class Writer:
@@ -77,13 +69,15 @@ class Writer:
             stats=stats,
         )
         text = stream.push(beginning)
+        begun, most = len(text), max(len(beginning) + 1, self._max_tokens)
         try:
             for step in steps:
                 tokens += step.tokens
                 text = stream.push(step.tokens)
                 if (stopped := stopping.update(text)) is not None:
-                    return Written(stopped, tokens)
-            return Written(stopping.finish(text), tokens)
+                    return Written(stopped, tokens, text, begun)
+            ended = len(tokens) < most
+            return Written(stopping.finish(text), tokens, text, begun, ended)
         finally:
             if isinstance(steps, Generator):  # ends the engine's work on it now
                 steps.close()

@@ -1,0 +1,19 @@
+"""What the engine wrote for one prompt. No engine, no rules."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One answer: its text, without what was owed, and the tokens that it took.
+
+    `raw` is all that was written, also beyond the place where the rules end `text`; its first
+    `begun` characters were given to the engine, the rest is the engine's own. `ended` says that
+    the engine ended it by itself.
+    """
+
+    text: str
+    tokens: list[int] = field(default_factory=list)
+    raw: str = ""
+    begun: int = 0
+    ended: bool = False
