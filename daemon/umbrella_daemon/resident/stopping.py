@@ -34,7 +34,7 @@ class Stopping:
         self._rules: _Rules = (
             _Block(current, following, max_lines) if may_open and not rest.strip() else _OneLine()
         )
-        self._newline = "\r\n" if _uses_crlf(request) else "\n"
+        self._newline = newline_of(request)
 
     def update(self, text: str) -> str | None:
         """Give the final text when all text so far shows that it has ended, else None."""
@@ -173,9 +173,11 @@ def _unix(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _uses_crlf(request: Complete) -> bool:
-    """Tell from the line break nearest before the cursor, else from the first after it."""
+def newline_of(request: Complete) -> str:
+    """Give the line break nearest before the cursor, else the first after it."""
     before = request.prefix.rfind("\n")
     if before != -1:
-        return request.prefix[:before].endswith("\r")
-    return request.suffix.partition("\n")[0].endswith("\r") and "\n" in request.suffix
+        crlf = request.prefix[:before].endswith("\r")
+    else:
+        crlf = request.suffix.partition("\n")[0].endswith("\r") and "\n" in request.suffix
+    return "\r\n" if crlf else "\n"
