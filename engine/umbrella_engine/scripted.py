@@ -44,7 +44,7 @@ class ScriptedTokenizer:
             middle, suffix = ids.index(FIM.middle), _index(ids, FIM.suffix)
             # in both orders, prefix-suffix-middle and suffix-prefix-middle
             start = _index(ids, FIM.prefix) + 1
-            end = suffix if suffix > start else middle
+            end = suffix if suffix >= start else middle
             ids = ids[start:end] + ids[middle + 1 :]
         return bytes(ids if max(ids, default=0) < END else [one for one in ids if one < END])
 
@@ -78,7 +78,7 @@ class ScriptedEngine:
         stats.prompt_tokens = len(ids)
         with stats.stage("prefill"):
             self._prefill(ids, cancelled, stats)
-        answer = self._offered.get(tuple(ids)) if self._offered else None
+        answer = None if owed else self._offered.get(tuple(ids))
         if answer is None:
             answer = self.answer(self._known(ids, owed)).encode()
         tokens = [*owed, *answer, END][: limits.max_tokens]
