@@ -179,7 +179,8 @@ class Stopping(msgspec.Struct, frozen=True, tag_field="t"):
     id: int
 
 
-Request = Hello | Complete | Warm | Opened | Closed | Cancel | GetStatus | Stop
+Notice = Warm | Opened | Closed
+Request = Hello | Complete | Notice | Cancel | GetStatus | Stop
 Reply = Welcome | Refused | Completed | Phase | Status | Stopping
 
 
@@ -197,6 +198,8 @@ class Reason:
     CANCELLED: Final = "cancelled"
     SUPERSEDED: Final = "superseded"  # a newer request of the document arrived
     EMPTY: Final = "empty"  # the model had nothing to add here
+    REPEATS: Final = "repeats"  # the answer says only what stands there already
+    LOW_CONFIDENCE: Final = "low-confidence"  # the model was not sure enough
     DAEMON_LOST: Final = "daemon-lost"  # the daemon went away in mid-request
     ERROR: Final = "error"  # see the log
 

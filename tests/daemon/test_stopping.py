@@ -8,14 +8,16 @@ from umbrella_daemon.wire import Complete
 CURSOR = "│"
 
 
-def request(document: str) -> Complete:
+def request(document: str, language: str = "") -> Complete:
     prefix, _, suffix = document.partition(CURSOR)
-    return Complete(1, "file:///a", 1, "", "a", prefix, suffix)
+    return Complete(1, "file:///a", 1, language, "a", prefix, suffix)
 
 
-def typed_out(document: str, answer: str, max_lines: int = 8) -> tuple[str, bool]:
+def typed_out(
+    document: str, answer: str, max_lines: int = 8, language: str = ""
+) -> tuple[str, bool]:
     """Give the final text of an answer that grows by characters, and whether it was stopped."""
-    stopping = Stopping(request(document), max_lines)
+    stopping = Stopping(request(document, language), max_lines)
     for length in range(1, len(answer) + 1):
         if (end := stopping.update(answer[:length])) is not None:
             return end, True
@@ -71,7 +73,25 @@ def typed_out(document: str, answer: str, max_lines: int = 8) -> tuple[str, bool
         ("def f():\r\n    │\r\n    return 1\r\n", "x = 1\n    return 1\n", "x = 1"),
         # the same word, deeper: another line
         ("if a:\n  │\nreturn\n", "if b:\n    return\n  c\nx\n", "if b:\n    return\n  c"),
+        # a block that the first line of the answer opens
+        ("def f│\n", "(x):\n    return x\ny = 1\n", "(x):\n    return x"),
+        ("  get│\n", " a() {\n    b;\n  }\n\n  set\n", " a() {\n    b;\n  }"),
+        ("x = │\n", "f(\n    a,\n)\ny\n", "f(\n    a,\n)"),
+        # brackets that an editor put there in pairs
+        ("f() {│}\n", "\n  g();\n}\nh();\n", "\n  g();\n}"),
+        ("on(() => {│});\n", "\n  g();\n});\nh();\n", "\n  g();\n});"),
+        ("  f() {│}\n", "\n    g();\n\n    h();\n", "\n    g();\n  "),
+        ("f(│)\n", "\n    a,\n    b,\n)\ng()\n", "\n    a,\n    b,\n)"),
+        ("f(│)\n", "a, b\nmore", "a, b"),
+        ("f(│)\n", "n) {\n  n;\n}\ng()\n", "n) {\n  n;\n}"),
+        ("x = {│}\n", "'a': 1\nfoo", "'a': 1"),
+        ("f(a, │)\n", "\nb", ""),
+        # control tokens spelled out
+        ("x = │\n", "foo<|fim_middle|>bar", "foo"),
+        ("x = │\n", "foo<fim_prefix>", "foo"),
+        ("def f():│\n", "\n    a\n    b<|file_sep|>", "\n    a\n    b"),
         # plain repetition
+        ("│\n", "a()\nb()\na()\nb()\na()\nb()\na()\n", "a()\nb()"),
         ("│\n", "print()\nprint()\nprint()\nprint()\n", "print()"),
         ("if a:│\n", "\n    b\n    c\n    c\n    c\n    c\n", "\n    b\n    c"),
     ],
@@ -98,6 +118,11 @@ def test_stops(document: str, answer: str, end: str) -> None:
         ("def f():\n    │", "a = 1\n    b =", "a = 1"),
         ("def f():\n    │", "a = 1\n    if a and b ==", "a = 1"),
         ("def f():\n    │", "b = foo(a, ba", "b = foo(a, ba"),
+        # between brackets that an editor put there in pairs
+        ("f() {│}\n", "\n  g();\n", "\n  g();\n"),
+        ("  f() {│}\n", "\n    g();\n  ", "\n    g();\n  "),
+        ("f(│)\n", "\n    a", "\n    a"),
+        ("f(a, │)\n", "b", "b"),
         # ends that only look unfinished
         ("x = {\n    │\n}", "'a': 1,\n    'b': 2,", "'a': 1,\n    'b': 2,"),
         ("f(│\n)", "\n    a,\n    g(", "\n    a,\n    g("),
@@ -108,6 +133,54 @@ def test_stops(document: str, answer: str, end: str) -> None:
 )  # fmt: skip
 def test_an_answer_that_ends_by_itself(document: str, answer: str, end: str) -> None:
     assert typed_out(document, answer) == (end, False)
+
+
+@pytest.mark.parametrize(
+    ("document", "answer", "end"),
+    [
+        ("x = │\n", "compute(a, ba", "compute(a,"),
+        ("x = │\n", "comp", "comp"),
+        ("x = │\n", "a.b", "a."),
+        ("def f():│\n", "\n    a = 1\n    retu", "\n    a = 1"),
+        ("def f():│\n", "\n    a = compu", "\n    a ="),
+        ("x = [│", "'no', 'yes, so', 'yes, so', 'yes, so', 'yes, so', 'yes, ", "'no', 'yes, so'"),
+        ("x = │\n", "a is not a is not a is not a is not a is not a is not ", "a is not"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_was_cut_shows_no_part_of_a_word(
+    document: str, answer: str, end: str
+) -> None:
+    assert Stopping(request(document), 8).finish(answer, cut=True) == end
+
+
+@pytest.mark.parametrize(
+    ("language", "document", "answer", "end"),
+    [
+        # a comment or a string opens nothing, whatever it ends in
+        ("python", "# all of them:│\n", "\nx = 1\ny = 2\n", ""),
+        ("rust", "// all {│\n", "\nlet x = 1;\n", ""),
+        ("python", "x = 1  # see│\n", " here:\n    y = 2\n", " here:"),
+        ("go", "// foo│\n", " (see below\n// there)\n", " (see below"),
+        # colons that open no block
+        ("python", "x = {'a':│\n", "\n  1}\n", ""),
+        ("python", "f = lambda x:│\n", " x\ny = 1\n", " x"),
+        ("python", "a[1:│\n", "\n2]\n", ""),
+        # colons that do
+        ("python", "if x:\n    y\nelse:│\n", "\n    z\nx = 1\n", "\n    z"),
+        ("python", "match x:\n    case 1:│\n", "\n        z\nx = 1\n", "\n        z"),
+        # neither blank nor dedented: it stands in a string or comment
+        ("python", "def f():│\n", '\n    \"\"\"A.\n\nB.\n    \"\"\"\n    x\ny\n',
+         '\n    \"\"\"A.\n\nB.\n    \"\"\"\n    x'),
+        ("javascript", "f() {│\n", "\n  x = `a\n\nb`;\n}\ng();\n", "\n  x = `a\n\nb`;\n}"),
+        ("go", "func f() {│\n", "\n\tx := `a\nb`\n}\ng()\n", "\n\tx := `a\nb`\n}"),
+        ("c", "int f() {│\n", "\n  /* a\n\n b */\n  x;\n}\ny\n", "\n  /* a\n\n b */\n  x;\n}"),
+        ("", "def f():│\n", '\n    \"\"\"A.\n\nB.\n    \"\"\"\n    x\ny\n', '\n    \"\"\"A.'),
+    ],
+)  # fmt: skip
+def test_the_grammar_decides_where_shapes_cannot(
+    language: str, document: str, answer: str, end: str
+) -> None:
+    assert typed_out(document, answer, language=language) == (end, True)
 
 
 @pytest.mark.parametrize("max_lines", [1, 2, 3])
@@ -151,16 +224,27 @@ LINE = st.builds(
 TEXT = st.lists(LINE, max_size=7).map("\n".join)
 
 
-@given(prefix=TEXT, suffix=TEXT, answer=TEXT, max_lines=st.integers(1, 5), cut=st.integers(0, 99))
+@given(
+    prefix=TEXT,
+    suffix=TEXT,
+    answer=TEXT,
+    max_lines=st.integers(1, 5),
+    cut=st.integers(0, 99),
+    language=st.sampled_from(["", "python", "javascript"]),
+)
 def test_the_end_does_not_depend_on_the_pieces(
-    prefix: str, suffix: str, answer: str, max_lines: int, cut: int
+    prefix: str, suffix: str, answer: str, max_lines: int, cut: int, language: str
 ) -> None:
     document = prefix + CURSOR + suffix
-    end, stopped = typed_out(document, answer, max_lines)
-    assert end == end.rstrip()
-    assert answer.startswith(end)
+    end, stopped = typed_out(document, answer, max_lines, language)
+    head, line_break, indentation = end.rpartition("\n")
+    kept = head if line_break and not indentation.strip() else end
+    assert kept == kept.rstrip()
+    assert answer.startswith(kept)
     assert sum(bool(line.strip()) for line in end.split("\n")) <= max_lines
-    assert Stopping(request(document), max_lines).finish(answer) == end
-    later = Stopping(request(document), max_lines).update(answer + "\nmore"[: cut % 6])
+    assert Stopping(request(document, language), max_lines).finish(answer) == end
+    later = Stopping(request(document, language), max_lines).update(answer + "\nmore"[: cut % 6])
     if stopped:
         assert later == end
+    cut_end = Stopping(request(document, language), max_lines).finish(answer, cut=True)
+    assert cut_end == end if stopped else answer.startswith(cut_end.rstrip())
