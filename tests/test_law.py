@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.law import Scenario, World, check, scenarios
-from umbrella_engine import engine, language_model, verify
+from umbrella_engine import language_model, verify
 from umbrella_engine.draft import model as draft_model
 from umbrella_engine.hf_attention import Lanes
 from umbrella_engine.kv_cache import KVCache
@@ -131,7 +131,7 @@ def keeps_one_more(self: Context, tree: Tree, path: Sequence[int]) -> None:
 
 
 MUTATIONS = {
-    "verify accepts one node too many": (engine, "walk", off_by_one_walk),
+    "verify accepts one node too many": (verify, "walk", off_by_one_walk),
     "compaction takes the slot before": (KVCache, "compact", shifted_compact),
     "compaction does nothing": (KVCache, "compact", no_compact),
     "the last position is one too large": (Decoder, "forward", shifted_positions),

@@ -13,18 +13,21 @@ from umbrella_engine.errors import (
     WeightsError,
 )
 from umbrella_engine.interface import (
+    GREEDY,
     Engine,
     EngineInfo,
     FimTokens,
     Limits,
     Progress,
     Report,
+    Sampling,
     Step,
     Tokenizer,
 )
 from umbrella_engine.stats import Stats
 
 __all__ = [
+    "GREEDY",
     "Cancelled",
     "ContextOverflow",
     "DraftConfig",
@@ -39,6 +42,7 @@ __all__ = [
     "PairConfig",
     "Progress",
     "Report",
+    "Sampling",
     "Stats",
     "Step",
     "Tokenizer",

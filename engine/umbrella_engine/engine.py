@@ -1,20 +1,24 @@
 """The loop: propose a tree, one target forward, walk, keep the accepted path.
 
 Law: in fp32 the tokens yielded equal the target's own greedy continuation, for any drafter, cache
-state, interleaving or cancellation. It reads as rows 7 and 8 of the design.
+state, interleaving or cancellation; where they are sampled they are distributed as the target's
+own. It reads as rows 7 and 8 of the design.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from umbrella_engine.draft import Checkpoint, Drafter
+from umbrella_engine.draft.none import NoDrafter
+from umbrella_engine.draft.references import References
 from umbrella_engine.errors import Cancelled, ContextOverflow
 from umbrella_engine.healing import Healing
-from umbrella_engine.interface import EngineInfo, Limits, Step, Tokenizer
+from umbrella_engine.interface import GREEDY, EngineInfo, Limits, Sampling, Step, Tokenizer
 from umbrella_engine.language_model import Context, LanguageModel
+from umbrella_engine.sampling import Draws
 from umbrella_engine.stats import Stats
 from umbrella_engine.tree import Tree
-from umbrella_engine.verify import best, choose, log_probabilities, walk
+from umbrella_engine.verify import Greedy, Verifier, best, log_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,9 @@ class SpeculativeEngine:
     target: LanguageModel
     drafter: Drafter
     healing: Healing
+    # makes the drafter of a request that samples, from the chances that its walk will judge
+    drawing: Callable[[Draws], Drafter] = lambda _: NoDrafter()
+    references: References = field(default_factory=References)
 
     def generate(
         self,
@@ -35,12 +42,14 @@ class SpeculativeEngine:
         *,
         owed: bytes = b"",
         stats: Stats | None = None,
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Step]:
-        """Yield the target's greedy continuation of `ids`; see `interface.Engine`."""
+        """Yield the target's continuation of `ids`; see `interface.Engine`."""
         stats = stats if stats is not None else Stats()
         self._check(ids, limits)
         checkpoint = _checkpoint(cancelled)
-        with self.target.open(ids) as context, self.drafter.begin(ids) as draft:
+        drafter, verifier = self._pair(sampling)
+        with self.target.open(ids) as context, drafter.begin(ids) as draft:
             stats.prompt_tokens = len(ids)
             stats.reused_tokens = context.length
             stats.prefilled_tokens = len(ids) - context.length
@@ -52,7 +61,8 @@ class SpeculativeEngine:
                     tree = draft.propose(room - 1, owed, checkpoint)
                 checkpoint()
                 with stats.stage("verify"):
-                    tokens, logprobs = self._step(context, unread, tree, owed, stats)
+                    tokens, logprobs, path = self._step(context, unread, tree, owed, verifier)
+                stats.settle(tree, path)
                 draft.accept(tokens)
                 unread = tokens[-1:]
                 for token in tokens:
@@ -80,24 +90,26 @@ class SpeculativeEngine:
             checkpoint()
             return best(context.evaluate(unread, Tree())[0], count, owed, self.healing)
 
+    def remember(self, name: str, ids: Sequence[int]) -> None:
+        """Note text that may be repeated; see `interface.Engine`."""
+        self.references.remember(name, ids)
+
+    def _pair(self, sampling: Sampling) -> tuple[Drafter, Verifier]:
+        """Give who drafts for a request and who judges the drafts."""
+        if sampling.temperature == 0:
+            return self.drafter, Greedy(self.healing)
+        draws = Draws(sampling, self.healing)
+        return self.drawing(draws), draws
+
     def _step(
-        self, context: Context, unread: Sequence[int], tree: Tree, owed: bytes, stats: Stats
-    ) -> tuple[list[int], list[float]]:
-        """Verify one tree; give the accepted tokens, the bonus and their log-probabilities."""
+        self, context: Context, unread: Sequence[int], tree: Tree, owed: bytes, verifier: Verifier
+    ) -> tuple[list[int], list[float], list[int]]:
+        """Verify a tree; give the accepted tokens and the bonus, their log-probabilities, path."""
         logits = context.evaluate(unread, tree)
-        path, bonus = walk(tree, choose(logits, tree, owed, self.healing))
+        path, bonus = verifier.walk(logits, tree, owed)
         logprobs = log_probabilities(logits, tree, path, bonus, owed, self.healing)
         context.keep(tree, path)
-        stats.target_steps += 1
-        stats.drafted_tokens += len(tree)
-        stats.accepted_tokens += len(path)
-        for counts, nodes in (
-            (stats.drafted_by, range(len(tree))),
-            (stats.accepted_by, path),
-        ):
-            for node in nodes:
-                counts[tree.sources[node]] = counts.get(tree.sources[node], 0) + 1
-        return [*(tree.tokens[node] for node in path), bonus], logprobs
+        return [*(tree.tokens[node] for node in path), bonus], logprobs, path
 
     def _check(self, ids: Sequence[int], limits: Limits) -> None:
         if not ids:

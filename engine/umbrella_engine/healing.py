@@ -22,6 +22,7 @@ class Healing:
     """The vocabulary in byte order: all tokens with a common start are one slice of it."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        self.vocab_size = tokenizer.vocab_size
         self._tokenizer = tokenizer
         pieces = [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)]
         with_text = [token for token, piece in enumerate(pieces) if piece]  # no control tokens

@@ -6,9 +6,38 @@ canned steps behind the same verbs, so that the daemon and the editors are teste
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from umbrella_engine.stats import Stats
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How each token is chosen from the target's probabilities; the default is the likeliest.
+
+    The filters apply in the order of the fields, to probabilities at `temperature`. Equal seeds
+    give equal answers to equal requests, as far as the arithmetic of the device is repeatable.
+    """
+
+    temperature: float = 0.0  # 0: always the likeliest token; 1: as the model was trained
+    top_k: int = 0  # only the so many likeliest; 0: all
+    top_p: float = 1.0  # only the likeliest that together reach this probability
+    min_p: float = 0.0  # only those at least this fraction as likely as the likeliest
+    seed: int | None = None  # None: another one every time
+
+    def __post_init__(self) -> None:
+        """Refuse what is no distribution."""
+        if not (0 <= self.temperature < float("inf")):
+            raise ValueError(f"temperature must be 0 or a positive number, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p must be between 0 and 1, not {self.min_p}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k must be 0 (all tokens) or more, not {self.top_k}")
+
+
+GREEDY: Final = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +152,9 @@ class Engine(Protocol):
         *,
         owed: bytes = b"",
         stats: Stats | None = None,
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Step]:
-        """Yield the target's greedy continuation of `ids`, step by step.
+        """Yield the target's continuation of `ids`, step by step; greedy unless `sampling` differs.
 
         The answer starts with the bytes `owed`: text that token healing took back from the prompt
         and that the first tokens must spell again; the last of them may reach beyond it.
@@ -148,5 +178,13 @@ class Engine(Protocol):
         The first of them is what `generate` begins with. While bytes are `owed` all of them keep
         the promise, so there may be fewer. Takes one forward pass where `ids` are cached; raises
         as `generate` does.
+        """
+        ...
+
+    def remember(self, name: str, ids: Sequence[int]) -> None:
+        """Note text that may be repeated, instead of what was noted under `name` before.
+
+        Called in the thread that generates. It changes how fast answers come, never which. Memory
+        is bounded: what was noted longest ago goes first. Nothing is noted of empty `ids`.
         """
         ...

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from umbrella_engine.errors import Cancelled, ContextOverflow
-from umbrella_engine.interface import EngineInfo, FimTokens, Limits, Step
+from umbrella_engine.interface import GREEDY, EngineInfo, FimTokens, Limits, Sampling, Step
 from umbrella_engine.stats import Stats
 
 END: Final = 256
@@ -60,6 +60,7 @@ class ScriptedEngine:
     info: EngineInfo = INFO
     others: Callable[[str], Sequence[str]] = lambda _: ()  # further answers, worse ones
     logprob: float = 0.0  # of every token; 0 is certainty
+    remembered: dict[str, list[int]] = field(default_factory=dict)  # by name, the latest last
     _cached: list[int] = field(default_factory=list)  # ids whose "keys and values" are kept
     _offered: dict[tuple[int, ...], bytes] = field(default_factory=dict)  # by ids: what follows
 
@@ -71,8 +72,9 @@ class ScriptedEngine:
         *,
         owed: bytes = b"",
         stats: Stats | None = None,
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Step]:
-        """Yield the canned continuation of `ids`; see `interface.Engine`."""
+        """Yield the canned continuation of `ids`, however sampled; see `interface.Engine`."""
         stats = stats if stats is not None else Stats()
         self._check(ids, limits)
         stats.prompt_tokens = len(ids)
@@ -114,6 +116,12 @@ class ScriptedEngine:
         best = list(found)[:count]
         self._offered = {} if owed else {(*ids, token): found[token] for token in best}
         return best
+
+    def remember(self, name: str, ids: Sequence[int]) -> None:
+        """Note text that may be repeated; see `interface.Engine`."""
+        self.remembered.pop(name, None)
+        if ids:
+            self.remembered[name] = list(ids)
 
     def _known(self, ids: Sequence[int], owed: bytes) -> str:
         """Text before the cursor."""

@@ -1,9 +1,15 @@
-"""What one request cost: counters and stage times, filled in by the engine, read by the daemon."""
+"""What one request cost: counters and stage times, filled in by the engine, read by the daemon.
+
+Drafted and accepted nodes are counted by source (which drafter proposed them first) and by position
+(how many tokens behind the last settled one, from 1), so that each source can be judged by itself.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from umbrella_engine.tree import Tree
 
 
 @dataclass(slots=True)
@@ -17,8 +23,12 @@ class Stats:
     drafted_tokens: int = 0  # tree nodes offered to the target
     accepted_tokens: int = 0  # tree nodes kept, the bonus token of each step not counted
     generated_tokens: int = 0
-    drafted_by: dict[str, int] = field(default_factory=dict)  # nodes by drafter
+    drafted_by: dict[str, int] = field(default_factory=dict)  # nodes by source
     accepted_by: dict[str, int] = field(default_factory=dict)
+    # nodes by source and position, the first position first
+    drafted_at: dict[str, list[int]] = field(default_factory=dict)
+    accepted_at: dict[str, list[int]] = field(default_factory=dict)
+    draft_us: dict[str, float] = field(default_factory=dict)  # source → microseconds
     ms: dict[str, float] = field(default_factory=dict)  # stage → milliseconds
 
     @contextmanager
@@ -29,3 +39,24 @@ class Stats:
             yield
         finally:
             self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
+
+    def settle(self, tree: Tree, path: Sequence[int]) -> None:
+        """Count one verified tree and the nodes of it that the target kept."""
+        self.target_steps += 1
+        self.drafted_tokens += len(tree)
+        self.accepted_tokens += len(path)
+        for node in range(len(tree)):
+            _count(self.drafted_by, self.drafted_at, tree, node)
+        for node in path:
+            _count(self.accepted_by, self.accepted_at, tree, node)
+        for source, seconds in tree.seconds.items():
+            self.draft_us[source] = self.draft_us.get(source, 0.0) + seconds * 1e6
+
+
+def _count(by: dict[str, int], at: dict[str, list[int]], tree: Tree, node: int) -> None:
+    """Add one node to the counters of its source."""
+    source, depth = tree.sources[node], tree.depths[node]
+    by[source] = by.get(source, 0) + 1
+    places = at.setdefault(source, [])
+    places += [0] * (depth - len(places))
+    places[depth - 1] += 1

@@ -22,6 +22,7 @@ class Tree:
         "depths",
         "parents",
         "probabilities",
+        "seconds",
         "sources",
         "tokens",
     )
@@ -33,6 +34,7 @@ class Tree:
         self.ancestors: list[int] = []
         self.sources: list[str] = []  # who proposed the node first
         self.probabilities: list[float] = []  # of the node given its parent, 0 … 1
+        self.seconds: dict[str, float] = {}  # what each source took to propose its part
         self._children: dict[tuple[int, int], int] = {}
 
     def __len__(self) -> int:

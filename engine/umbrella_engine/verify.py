@@ -1,16 +1,42 @@
-"""Greedy verification: what the target would say at each node, and how far the tree agrees.
+"""Verification: what the target would say at each node, and how far the tree agrees.
+
+A `Verifier` judges one request's trees; `Greedy` is here, sampling in `sampling.py`.
 
 The walk starts at the root. As long as the target's choice is a child in the tree, it goes down;
 the first choice that is not in the tree is the *bonus* token, which the target gives for free.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from umbrella_engine.healing import Healing
 from umbrella_engine.tree import ROOT, Tree
+
+
+class Verifier(Protocol):
+    """How one request's tokens are chosen."""
+
+    def walk(self, logits: Tensor, tree: Tree, owed: bytes) -> tuple[list[int], int]:
+        """Give the accepted path, as node indices from the root's child down, and the bonus token.
+
+        logits: [1 + nodes, vocab], the root's first. The tokens keep the promise `owed`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy:
+    """The likeliest token, always."""
+
+    healing: Healing
+
+    def walk(self, logits: Tensor, tree: Tree, owed: bytes) -> tuple[list[int], int]:
+        """Follow the likeliest tokens; see `Verifier`."""
+        return walk(tree, choose(logits, tree, owed, self.healing))
 
 
 def choose(logits: Tensor, tree: Tree, owed: bytes, healing: Healing) -> list[int]:

@@ -10,7 +10,7 @@ from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.writer import MARGIN_TOKENS
 from umbrella_daemon.settings import CompletionSettings, Settings
 from umbrella_daemon.wire import Completed, Reason
-from umbrella_engine.interface import EngineInfo, FimTokens, Limits, Step
+from umbrella_engine.interface import GREEDY, EngineInfo, FimTokens, Limits, Sampling, Step
 from umbrella_engine.scripted import FIM, ScriptedEngine, ScriptedTokenizer
 from umbrella_engine.stats import Stats
 
@@ -26,6 +26,7 @@ class Watched(ScriptedEngine):
         *,
         owed: bytes = b"",
         stats: Stats | None = None,
+        sampling: Sampling = GREEDY,
     ) -> Iterator[Step]:
         self.ids, self.limits, self.owed, self.closed = list(ids), limits, owed, False
         try:

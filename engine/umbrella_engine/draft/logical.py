@@ -1,0 +1,27 @@
+"""A fill-in-the-middle prompt as the texts that it stands for, in the order of the document.
+
+The prompt's own order puts the text after the cursor between two parts of the text before it. Who
+looks for repetition wants what was written last at the end, and the rest as a text of its own.
+"""
+
+from collections.abc import Sequence
+
+from umbrella_engine.interface import FimTokens
+
+
+def logical_order(ids: Sequence[int], fim: FimTokens | None) -> tuple[list[int], list[int]]:
+    """Give the ids that lead to the cursor and those that follow it; none where nothing follows."""
+    ids = list(ids)
+    middle = _last(ids, fim.middle, len(ids)) if fim is not None else -1
+    suffix = _last(ids, fim.suffix, middle) if fim is not None and middle > 0 else -1
+    if suffix < 0:
+        return ids, []
+    return ids[:suffix] + ids[middle + 1 :], ids[suffix + 1 : middle]
+
+
+def _last(ids: list[int], token: int, end: int) -> int:
+    """Place of the last `token` before `end`, -1 without one."""
+    for place in range(end - 1, -1, -1):
+        if ids[place] == token:
+            return place
+    return -1

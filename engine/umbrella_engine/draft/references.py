@@ -1,0 +1,33 @@
+"""Texts that may be repeated: open documents, earlier answers, whatever the engine's owner knows.
+
+Bounded in tokens; the text remembered longest ago goes first. Knows names and ids only.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from umbrella_engine.draft.repetition import IndexedText
+
+MAX_TOKENS = 100_000  # of all texts together; about 20 MB with their index
+
+
+class References:
+    """Named texts, each with its index of n-grams."""
+
+    def __init__(self, n: int = 2, max_tokens: int = MAX_TOKENS) -> None:
+        self._n = n
+        self._max_tokens = max_tokens
+        self._texts: dict[str, IndexedText] = {}  # the one remembered last comes last
+
+    def remember(self, name: str, ids: Sequence[int]) -> None:
+        """Hold `ids` instead of the text known as `name`; only the start of one too long."""
+        text = self._texts.pop(name, None) or IndexedText(self._n)
+        text.become(ids[: self._max_tokens])
+        if text.tokens:
+            self._texts[name] = text
+        spare = self._max_tokens - sum(len(one.tokens) for one in self._texts.values())
+        while spare < 0:
+            spare += len(self._texts.pop(next(iter(self._texts))).tokens)
+
+    def __iter__(self) -> Iterator[IndexedText]:
+        """Give the texts, the one remembered last first."""
+        return reversed(self._texts.values())
