@@ -30,7 +30,7 @@ ANSWERED = 0.97
 TAKEN_BACK = 0.6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # arrays have no one truth
 class Written:
     """A prompt in the order of the document, and what the target made of it."""
 
