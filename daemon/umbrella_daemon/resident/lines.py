@@ -11,6 +11,7 @@ QUOTES: Final = "\"'`"
 _TAB_COLUMNS: Final = 4
 _STRING: Final = re.compile(r"""(["'`])(?:(?!\1)[^\n\\]|\\.)*\1""")
 _CLOSING_LINE: Final = re.compile(r"(?:[)\]}\s;,]+|end|fi|done|esac)\Z")
+_ANGLE: Final = re.compile(r"[-=]>|[<>]=|[<>]")
 _CLOSERS: Final = re.compile(r"""[)\]}"'`;,\s]+\Z""")
 
 
@@ -46,6 +47,33 @@ def only_brackets(text: str) -> str:
 def closes_a_block(line: str) -> bool:
     """Tell of a line that it does nothing but close: brackets, `;` and `,`, or a closing word."""
     return bool(_CLOSING_LINE.match(line.strip()))
+
+
+def closes_own(own: list[str], last: str) -> bool:
+    """Tell whether the line `last` closes what the lines `own` before it opened themselves."""
+    if brackets("\n".join(own))[1]:
+        return True
+    if not (last.strip().isalpha() and closes_a_block(last)):
+        return False
+    level = indent(last)
+    deeper = False
+    for line in reversed(own):
+        if line.strip() and indent(line) <= level:
+            return deeper and indent(line) == level and not closes_a_block(line)
+        deeper = deeper or bool(line.strip())
+    return False
+
+
+def unopened_angles(text: str) -> int:
+    """How many `>` of `text` close what it does not open; arrows and comparisons are none."""
+    depth = unopened = 0
+    for mark in _ANGLE.findall(text):
+        if mark == "<":
+            depth += 1
+        elif mark == ">":
+            unopened += depth == 0
+            depth = max(0, depth - 1)
+    return unopened
 
 
 def is_paired(rest: str) -> bool:

@@ -19,8 +19,10 @@ from umbrella_daemon.resident.lines import (
     QUOTES,
     brackets,
     closes_a_block,
+    closes_own,
     indent,
     only_brackets,
+    unopened_angles,
 )
 from umbrella_daemon.resident.stopping import Stopping
 from umbrella_daemon.wire import Complete, Reason
@@ -85,6 +87,8 @@ def _replaced(text: str, rest: str) -> int:
             continue
         if part[-1].isspace() or brackets(part)[0] != closed or not _same_quotes(text, part):
             continue
+        if unopened_angles(part) > unopened_angles(lasting):
+            continue
         if lasting.endswith(part.strip()) or _only_closes(part):
             return length
     return 0
@@ -111,7 +115,8 @@ def _without_following(current: str, text: str, following: str) -> str:
         if count == 1 and not is_there:
             is_there = _close_alike(left_out[0], ahead[0])
         shown = "\n".join(kept)[len(current) :]
-        if is_there and not _needs(kept[first:], shown, left_out[-1]):
+        own = shown.split("\n") if first else kept
+        if is_there and not closes_own(own, left_out[-1]):
             return shown.rstrip("\r\n")
     return text
 
@@ -121,14 +126,6 @@ def _close_alike(line: str, other: str) -> bool:
     if not (closes_a_block(line) and closes_a_block(other) and indent(line) == indent(other)):
         return False
     return only_brackets(line) == only_brackets(other) != ""
-
-
-def _needs(own: list[str], shown: str, last: str) -> bool:
-    """Tell whether `last` closes what the lines before it opened themselves."""
-    if brackets(shown)[1]:
-        return True
-    same = [line for line in own if line.strip() and indent(line) == indent(last)]
-    return last.strip().isalpha() and closes_a_block(last) and bool(same)
 
 
 def _says_again(before: str, current: str, text: str) -> bool:
