@@ -26,6 +26,7 @@ __all__ = [
     "PromptSettings",
     "Settings",
     "SettingsError",
+    "SuggestionSettings",
     "load_settings",
 ]
 
@@ -55,6 +56,15 @@ class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     max_file_mb: Annotated[float, Meta(ge=0.001, le=1000)] = 5.0
 
 
+class SuggestionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `suggestions`: what is kept and prepared of them between keystrokes."""
+
+    max_entries: Annotated[int, Meta(ge=0, le=100000)] = 512
+    max_kb: Annotated[int, Meta(ge=0, le=1000000)] = 4096
+    prefetch: bool = True
+    warm_up: bool = True
+
+
 class DaemonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Section `daemon`: the resident process."""
 
@@ -82,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draft: DraftConfig = DraftConfig()
     prompt: PromptSettings = PromptSettings()
     completion: CompletionSettings = CompletionSettings()
+    suggestions: SuggestionSettings = SuggestionSettings()
     daemon: DaemonSettings = DaemonSettings()
     models: ModelSettings = ModelSettings()
 

@@ -32,6 +32,20 @@ class Bench:
         self.scheduler.submit(job)
         return job
 
+    def prepare(self, *numbers: int, client: int = 1) -> list[Job]:
+        """Name what to do while nothing is asked; the text before the cursor is the number."""
+        jobs = []
+        for number in numbers:
+            request = Complete(number, "a", 0, "python", "/x/a", f"{number}", "")
+            jobs.append(Job(client, request, self.answers.put, idle=True))
+        self.scheduler.prepare(jobs)
+        return jobs
+
+    def ask_for(self, number: int, prefix: str, document: str = "a") -> None:
+        """Ask at the end of `prefix`."""
+        request = Complete(number, document, 5, "python", f"/x/{document}", prefix, "")
+        self.scheduler.submit(Job(1, request, self.answers.put))
+
     def answer(self) -> Completed:
         return self.answers.get(timeout=SECONDS)
 
@@ -240,3 +254,94 @@ def run_together(functions: list[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join(SECONDS)
+
+
+def test_what_is_likely_is_prepared_in_order_while_nothing_is_asked(bench: Bench) -> None:
+    bench.submit(1)
+    bench.prepare(11, 12)
+    for number in (1, 11, 12):
+        assert bench.taken_up() == number
+        bench.go_on.release()
+        assert outcome(bench.answer()) == (number, f"text {number}")
+
+
+def test_a_request_stops_what_is_prepared_and_what_was_to_be(bench: Bench) -> None:
+    preparing, _ = bench.prepare(11, 12)
+    assert bench.taken_up() == 11
+    bench.submit(1, document="b", client=2)
+    assert preparing.cancelled()
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (11, Reason.SUPERSEDED)
+    assert bench.taken_up() == 1
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, "text 1")
+    assert bench.begun.empty()
+
+
+def test_a_request_for_just_what_is_prepared_waits_for_it(bench: Bench) -> None:
+    (preparing,) = bench.prepare(11)
+    assert bench.taken_up() == 11
+    bench.ask_for(1, "11")
+    assert not preparing.cancelled()
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (11, "text 11")
+    adopted = bench.answer()
+    assert outcome(adopted) == (1, "text 11")
+    assert (adopted.trace.source, adopted.trace.version) == ("prefetch", 5)
+    assert bench.begun.empty()
+
+
+def test_a_request_that_waited_for_it_can_be_superseded(bench: Bench) -> None:
+    (preparing,) = bench.prepare(11)
+    assert bench.taken_up() == 11
+    bench.ask_for(1, "11")
+    bench.ask_for(2, "12")
+    assert outcome(bench.answer()) == (1, Reason.SUPERSEDED)
+    assert preparing.cancelled()
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (11, Reason.SUPERSEDED)
+    assert bench.taken_up() == 2
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (2, "text 2")
+
+
+def test_a_newer_plan_replaces_the_older_but_what_both_name_goes_on(bench: Bench) -> None:
+    first, _ = bench.prepare(11, 12)
+    assert bench.taken_up() == 11
+    bench.prepare(13, 11)
+    assert not first.cancelled()
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (11, "text 11")
+    assert bench.taken_up() == 13
+    bench.prepare(14)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (13, Reason.SUPERSEDED)
+    assert bench.taken_up() == 14
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (14, "text 14")
+
+
+def test_an_answer_without_the_engine_supersedes_and_stops_no_preparation(bench: Bench) -> None:
+    bench.submit(1)
+    assert bench.taken_up() == 1
+    bench.submit(2)
+    bench.scheduler.supersede((1, "a"))
+    assert outcome(bench.answer()) == (2, Reason.SUPERSEDED)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, Reason.SUPERSEDED)
+    (preparing,) = bench.prepare(11)
+    assert bench.taken_up() == 11
+    bench.scheduler.supersede((1, "a"))
+    assert not preparing.cancelled()
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (11, "text 11")
+
+
+def test_what_a_client_would_need_is_not_prepared_once_it_is_gone(bench: Bench) -> None:
+    bench.prepare(11, 12)
+    assert bench.taken_up() == 11
+    bench.scheduler.cancel(1, 11)  # no request has this number
+    bench.scheduler.leave(1)
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (11, Reason.CANCELLED)
+    assert bench.begun.empty()

@@ -42,6 +42,10 @@ class Desk(Protocol):
         """Stop working on `request`."""
         ...
 
+    def heed(self, connection: "Connection", notice: wire.Notice) -> None:
+        """Take note of what has no answer."""
+        ...
+
     def status(self, request: wire.GetStatus) -> wire.Status:
         """Say how the daemon is."""
         ...
@@ -114,6 +118,8 @@ class Connection(FrameProtocol[wire.Request]):
                     return
                 self._open.add(number)
                 self._desk.complete(self, request)
+            case wire.Warm() | wire.Opened() | wire.Closed():
+                self._desk.heed(self, request)
             case wire.Cancel(id=number):
                 self._desk.cancel(self, number)
             case wire.GetStatus():

@@ -9,14 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
+from msgspec.structs import replace
+
 from umbrella_daemon.resident.written import Written
-from umbrella_daemon.wire import Alternative, Complete, Completed, Reason, Trace
+from umbrella_daemon.wire import Alternative, Complete, Completed, Drafted, Reason, Trace
 from umbrella_engine.stats import Stats
 
 DETAILS: Final = {
     Reason.SUPERSEDED: "A newer request of the document arrived.",
     Reason.CANCELLED: "The request was cancelled.",
 }
+
+ENGINE: Final = "engine"
+STORE: Final = "store"  # the answer followed from what had been written before
+PREFETCH: Final = "prefetch"  # it was prepared while nothing was asked
 
 Key = tuple[int, str]
 
@@ -29,6 +35,7 @@ class Job:
     request: Complete
     answer: Callable[[Completed], None]  # called once, from any thread
     received: float = field(default_factory=time.perf_counter)
+    idle: bool = False  # nobody asked yet; gives way to everything
     stopped: str = ""  # reason to stop; the engine reads it before each forward pass
     written: list[Written] = field(default_factory=list)  # all the engine wrote, best first
 
@@ -36,6 +43,29 @@ class Job:
     def key(self) -> Key:
         """Whose newest request wins."""
         return self.client, self.request.document
+
+    def prepares(self, other: "Job") -> bool:
+        """Whether nobody asked for this, and its answer is just what `other` is to get."""
+        return (
+            self.idle
+            and self.client == other.client
+            and replace(self.request, id=0, version=0) == replace(other.request, id=0, version=0)
+        )
+
+    def adopt(self, completed: Completed) -> Completed:
+        """Give the answer that was being prepared when this was asked."""
+        trace = replace(
+            completed.trace,
+            version=self.request.version,
+            source=PREFETCH,
+            ms={**completed.trace.ms, "total": round(self.age_ms, 3)},
+        )
+        return replace(completed, id=self.request.id, trace=trace)
+
+    @property
+    def age_ms(self) -> float:
+        """Milliseconds since it was received."""
+        return (time.perf_counter() - self.received) * 1e3
 
     def cancelled(self) -> bool:
         """Whether nobody wants the answer any more."""
@@ -47,25 +77,27 @@ class Job:
         replace_after: int,
         stats: Stats,
         alternatives: tuple[Alternative, ...] = (),
+        source: str = ENGINE,
     ) -> Completed:
         """Give the answer that shows `text`."""
-        trace = self._trace("", stats)
+        trace = self._trace("", stats, source)
         return Completed(
             self.request.id, text, replace_after, trace=trace, alternatives=alternatives
         )
 
-    def silence(self, reason: str, detail: str = "", stats: Stats | None = None) -> Completed:
+    def silence(
+        self, reason: str, detail: str = "", stats: Stats | None = None, source: str = ENGINE
+    ) -> Completed:
         """Give the answer that shows nothing, with its reason."""
         return Completed(
             self.request.id,
             reason=reason,
             detail=detail or DETAILS.get(reason, ""),
-            trace=self._trace(reason, stats or Stats()),
+            trace=self._trace(reason, stats or Stats(), source),
         )
 
-    def _trace(self, reason: str, stats: Stats) -> Trace:
+    def _trace(self, reason: str, stats: Stats, source: str) -> Trace:
         request = self.request
-        total = (time.perf_counter() - self.received) * 1e3
         return Trace(
             document=PurePath(request.path or request.document).name,
             version=request.version,
@@ -77,8 +109,20 @@ class Job:
             accepted_tokens=stats.accepted_tokens,
             target_steps=stats.target_steps,
             generated_tokens=stats.generated_tokens,
-            drafted_by=dict(stats.drafted_by),
-            accepted_by=dict(stats.accepted_by),
-            ms={stage: round(ms, 3) for stage, ms in {**stats.ms, "total": total}.items()},
+            drafts=_drafts(stats),
+            ms={stage: round(ms, 3) for stage, ms in {**stats.ms, "total": self.age_ms}.items()},
             reason=reason,
+            source=source,
         )
+
+
+def _drafts(stats: Stats) -> dict[str, Drafted]:
+    """Give the counts of each source."""
+    return {
+        source: Drafted(
+            tuple(stats.drafted_at.get(source, ())),
+            tuple(stats.accepted_at.get(source, ())),
+            round(stats.draft_us.get(source, 0.0), 1),
+        )
+        for source in {**stats.drafted_at, **stats.draft_us}
+    }

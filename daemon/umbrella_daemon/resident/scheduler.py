@@ -3,12 +3,14 @@
 Every job that is submitted is answered exactly once: whoever takes a job out of the queue owes its
 answer. The newest request of a document wins; it takes the place in line of the one it replaces,
 so that documents are served in turn. What the user asked for by a key goes before what was asked
-for by typing. Knows nothing of sockets, prompts or models.
+for by typing. While nothing is asked the thread prepares what may be asked next; that gives way to
+everything else within one forward pass. Knows nothing of sockets, prompts or models.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from umbrella_daemon.resident.job import Job, Key
@@ -24,6 +26,7 @@ class Scheduler:
         self._load = load
         self._work = work
         self._waiting: dict[Key, Job] = {}  # in the order of arrival
+        self._idle: deque[Job] = deque()  # what to prepare, the likeliest first
         self._running: Job | None = None
         self._load_wanted = True
         self._closed = False
@@ -41,16 +44,43 @@ class Scheduler:
             older = None if closed else self._waiting.get(job.key)
             if not closed:
                 self._waiting[job.key] = job
-                self._stop_running(job.key, Reason.SUPERSEDED)
+                if self._running is None or not self._running.prepares(job):
+                    self._stop_running(job.key, Reason.SUPERSEDED)
+                self._idle.clear()
                 self._changed.notify()
         if closed:
             job.answer(job.silence(Reason.CANCELLED, "The daemon is stopping."))
         if older is not None:
             older.answer(older.silence(Reason.SUPERSEDED))
 
+    def supersede(self, key: Key) -> None:
+        """Stop the requests of a document: a newer one was answered without the engine."""
+        with self._changed:
+            older = self._waiting.pop(key, None)
+            if self._running is not None and not self._running.idle:
+                self._stop_running(key, Reason.SUPERSEDED)
+        if older is not None:
+            older.answer(older.silence(Reason.SUPERSEDED))
+
+    def prepare(self, jobs: Sequence[Job]) -> None:
+        """Do `jobs` while nothing is asked, instead of those named before.
+
+        What is prepared right now goes on where it is among them. Only those that are begun are
+        answered.
+        """
+        with self._changed:
+            running = self._running
+            if running is not None and running.idle:
+                others = [job for job in jobs if not running.prepares(job)]
+                if len(others) == len(jobs):
+                    running.stopped = running.stopped or Reason.SUPERSEDED
+                jobs = others
+            self._idle = deque(() if self._closed else jobs)
+            self._changed.notify()
+
     def cancel(self, client: int, request: int) -> None:
         """Stop request `request` of `client`; nothing happens when it is answered already."""
-        self._drop(lambda job: job.client == client and job.request.id == request)
+        self._drop(lambda job: not job.idle and job.client == client and job.request.id == request)
 
     def leave(self, client: int) -> None:
         """Stop everything that `client` asked for."""
@@ -79,20 +109,22 @@ class Scheduler:
             dropped = [job for job in self._waiting.values() if unwanted(job)]
             for job in dropped:
                 del self._waiting[job.key]
+            self._idle = deque(job for job in self._idle if not unwanted(job))
             if self._running is not None and unwanted(self._running):
                 self._running.stopped = self._running.stopped or Reason.CANCELLED
         for job in dropped:
             job.answer(job.silence(Reason.CANCELLED))
 
     def _stop_running(self, key: Key, reason: str) -> None:
-        if self._running is not None and self._running.key == key:
-            self._running.stopped = self._running.stopped or reason
+        running = self._running
+        if running is not None and (running.idle or running.key == key):
+            running.stopped = running.stopped or reason
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._running = None
-                self._changed.wait_for(lambda: self._closed or self._load_wanted or self._waiting)
+                self._changed.wait_for(self._due)
                 if self._closed:
                     return
                 loading, self._load_wanted = self._load_wanted, False
@@ -101,14 +133,30 @@ class Scheduler:
             if job is None:
                 self._load()
             else:
-                job.answer(self._serve(job))
+                completed = self._serve(job)
+                job.answer(completed)
+                self._share(job, completed)
+
+    def _due(self) -> bool:
+        return bool(self._closed or self._load_wanted or self._waiting or self._idle)
 
     def _next(self) -> Job:
-        """Take the first explicit job out of the queue, else the first."""
+        """Take the first explicit job out of the queue, else the first, else one to prepare."""
+        if not self._waiting:
+            return self._idle.popleft()
         jobs = self._waiting.values()
         job = next((job for job in jobs if job.request.explicit), None) or next(iter(jobs))
         del self._waiting[job.key]
         return job
+
+    def _share(self, done: Job, completed: Completed) -> None:
+        """Answer with what was being prepared when somebody asked for just that."""
+        with self._changed:
+            job = self._waiting.get(done.key)
+            if job is None or done.stopped or not done.prepares(job):
+                return
+            del self._waiting[job.key]
+        job.answer(job.adopt(completed))
 
     def _serve(self, job: Job) -> Completed:
         try:

@@ -16,6 +16,7 @@ from typing import Final
 
 from umbrella_daemon import __version__, wire
 from umbrella_daemon.paths import lock_path, log_path, socket_path
+from umbrella_daemon.resident.answers import Answers
 from umbrella_daemon.resident.claim import BACKLOG, Claim
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.connection import Connection
@@ -43,6 +44,7 @@ class Service:
         self._claim = claim
         self._state = State(settings)
         self._scheduler = Scheduler(self._load, self._work)
+        self._answers = Answers(settings, self._scheduler, self._call)
         self._completer: Completer | None = None  # the engine thread's
         self._clients: set[Connection] = set()
         self._connections: set[Connection] = set()  # those before their handshake as well
@@ -78,19 +80,28 @@ class Service:
         """Forget a client and stop its work."""
         self._clients.discard(connection)
         log.info("%s left", connection.name)
-        self._scheduler.leave(connection.number)
+        self._answers.leave(connection.number)
         if not self._clients:
             self._wait_for_clients()
 
     def complete(self, connection: Connection, request: wire.Complete) -> None:
-        """Queue `request`, or answer at once while there is no engine."""
-        job = Job(connection.number, request, partial(self._call, self._answer, connection))
+        """Answer `request` as soon as can be; at once while there is no engine."""
+        reply = partial(self._answer, connection)
         phase = self._state.phase
         if phase.phase == "ready":
-            self._scheduler.submit(job)
+            self._answers.complete(connection.number, request, reply)
         else:
             reason = Reason.FAILED if phase.phase == "failed" else Reason.LOADING
-            self._answer(connection, job.silence(reason, _spoken(phase)))
+            reply(Job(connection.number, request, reply).silence(reason, _spoken(phase)))
+
+    def heed(self, connection: Connection, notice: wire.Notice) -> None:
+        """Get ready for what may be asked."""
+        match notice:
+            case wire.Warm(request=request):
+                if self._state.phase.phase == "ready":
+                    self._answers.warm(connection.number, request)
+            case wire.Opened() | wire.Closed():
+                pass
 
     def cancel(self, connection: Connection, request: int) -> None:
         """Stop working on `request`."""
@@ -126,6 +137,7 @@ class Service:
             client.send(phase)
 
     def _set_loaded(self, loaded: Loaded) -> None:
+        self._answers.store.clear()  # another engine may say otherwise
         self._state.loaded(loaded)
         info = loaded.engine.info
         self._set_phase(Phase("ready", f"{loaded.pair} ({info.device}, {info.dtype})"))
@@ -232,5 +244,6 @@ def _summary(completed: Completed) -> str:
         f"{trace.document} version={trace.version} {trace.language}: {outcome}; "
         f"prompt={trace.prompt_tokens} reused={trace.reused_tokens} "
         f"prefilled={trace.prefilled_tokens} steps={trace.target_steps} "
-        f"drafted={trace.drafted_tokens} accepted={trace.accepted_tokens}; ms {stages}"
+        f"drafted={trace.drafted_tokens} accepted={trace.accepted_tokens} "
+        f"from={trace.source}; ms {stages}"
     )

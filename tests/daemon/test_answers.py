@@ -1,0 +1,142 @@
+"""The daemon answers what it knows at once, and gets ready for what comes next."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.test_service import served
+from tests.daemons import Home, RawClient, complete
+from umbrella_daemon import wire
+from umbrella_daemon.wire import Completed, Reason
+
+ANSWERS = [
+    {"ends_with": "def ad", "text": "d(a, b): return a + b\n"},
+    {"ends_with": "def add(a, b): return a + b\n", "text": "y = 2\n\n"},
+    {"ends_with": "x = ", "text": "y" * 30 + "\n"},
+    {"ends_with": "x = " + "y" * 10, "text": "z" * 30 + "\n"},
+]
+SHOWN = "d(a, b): return a + b"
+
+
+@pytest.fixture
+async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
+    home = Home(tmp_path, monkeypatch)
+    home.script(answers=ANSWERS, default="")
+    yield home
+    await home.clear_up()
+
+
+async def ask(client: RawClient, number: int, prefix: str) -> Completed:
+    client.send(complete(number, prefix))
+    return await client.receive(Completed)
+
+
+async def prepared(client: RawClient, prefix: str) -> Completed:
+    """Ask until the answer was there before; asking stops what is being prepared."""
+    for number in range(1000, 1100):
+        await asyncio.sleep(0.05)  # idle time, in which it is prepared
+        answer = await ask(client, number, prefix)
+        if answer.trace.source != "engine":
+            return answer
+    raise AssertionError("it was never prepared")
+
+
+async def test_typing_what_is_shown_needs_no_engine(home: Home) -> None:
+    home.set("SUGGESTIONS__PREFETCH", "false")
+    async with served(home):
+        client = await home.ready()
+        first = await ask(client, 1, "def ad")
+        assert (first.text, first.trace.source) == (SHOWN, "engine")
+        for number, typed in enumerate(("d", "d(a", "d(a, b)", "d(", ""), start=2):
+            answer = await ask(client, number, "def ad" + typed)
+            assert (answer.id, answer.text) == (number, SHOWN.removeprefix(typed))
+            assert (answer.trace.source, answer.trace.target_steps) == ("store", 0)
+            assert answer.trace.ms["total"] < 50
+        other = await ask(client, 9, "def adq")
+        assert other.trace.source == "engine"
+
+
+async def test_the_state_after_accepting_is_prepared(home: Home) -> None:
+    home.set("COMPLETION__MAX_TOKENS", 10)
+    async with served(home):
+        client = await home.ready()
+        assert (await ask(client, 1, "x = ")).text == "y" * 10
+        answer = await prepared(client, "x = " + "y" * 10)
+        assert (answer.text, answer.trace.source) == ("z" * 10, "prefetch")
+        assert answer.trace.target_steps == 0
+
+
+async def test_enter_at_the_end_is_prepared(home: Home) -> None:
+    async with served(home):
+        client = await home.ready()
+        assert (await ask(client, 1, "def ad")).text == SHOWN
+        answer = await prepared(client, f"def ad{SHOWN}\n")
+        assert (answer.text, answer.trace.source) == ("y = 2", "prefetch")
+
+
+async def test_preparing_can_be_switched_off(home: Home) -> None:
+    home.set("SUGGESTIONS__PREFETCH", "false")
+    home.set("SUGGESTIONS__WARM_UP", "false")
+    async with served(home):
+        client = await home.ready()
+        await ask(client, 1, "def ad")
+        client.send(wire.Warm(complete(5, "x = ")))
+        await asyncio.sleep(0.2)
+        for prefix in (f"def ad{SHOWN}\n", "x = "):
+            assert (await ask(client, 2, prefix)).trace.source == "engine"
+
+
+async def test_a_request_waits_for_one_step_of_what_is_prepared_at_most(home: Home) -> None:
+    home.script(answers=ANSWERS, default="q" * 60, step_ms=150, tokens_per_step=1)
+    async with served(home):
+        client = await home.ready()
+        client.send(wire.Warm(complete(1, "x = ")))  # 35 steps, more than five seconds
+        await asyncio.sleep(0.4)
+        client.send(complete(2, "z = ", document="b", max_tokens=1))
+        answer = await client.receive(Completed)
+        assert (answer.id, answer.text) == (2, "q")
+        assert answer.trace.ms["queue"] < 300
+
+
+async def test_warming_up_prepares_the_answer_itself(home: Home) -> None:
+    async with served(home):
+        client = await home.ready()
+        client.send(wire.Warm(complete(1, "x = ")))
+        answer = await prepared(client, "x = ")
+        assert (answer.text, answer.trace.source) == ("y" * 30, "prefetch")
+
+
+async def test_warming_up_while_loading_is_no_error(home: Home) -> None:
+    home.script(default="fine", load_ms=300)
+    async with served(home):
+        client = await home.visit()
+        client.send(wire.Warm(complete(1, "x = ")))
+        await client.phase("ready")
+        assert (await ask(client, 1, "x = ")).text == "fine"
+
+
+async def test_an_answer_of_the_store_supersedes_older_requests(home: Home) -> None:
+    home.set("SUGGESTIONS__PREFETCH", "false")
+    home.script(answers=ANSWERS, default="q" * 60, step_ms=100, tokens_per_step=4)
+    async with served(home):
+        client = await home.ready()
+        await ask(client, 1, "x = ")
+        client.send(
+            complete(2, "z = "),
+            complete(3, "x = y"),
+        )
+        first, second = await client.receive(Completed), await client.receive(Completed)
+        # at once, without waiting for the older one to stop
+        assert (first.id, first.text, first.trace.source) == (3, "y" * 29, "store")
+        assert (second.id, second.reason) == (2, Reason.SUPERSEDED)
+
+
+async def test_windows_know_nothing_of_each_other(home: Home) -> None:
+    home.set("SUGGESTIONS__PREFETCH", "false")
+    async with served(home):
+        one, other = await home.ready(), await home.ready()
+        await ask(one, 1, "x = ")
+        assert (await ask(other, 1, "x = y")).trace.source == "engine"
+        assert (await ask(one, 2, "x = y")).trace.source == "store"
