@@ -2,32 +2,40 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from hypothesis import strategies as st
 
 from tests.engine.tiny import VOCAB, TinyTokenizer, load_tiny, plain_greedy, save_family
 from umbrella_engine.config import DraftConfig
-from umbrella_engine.draft import Checkpoint, Draft, Drafter
+from umbrella_engine.draft import Checkpoint, Draft, Drafter, presets
 from umbrella_engine.draft.merge import MergedDrafter
-from umbrella_engine.draft.model import ModelDrafter
-from umbrella_engine.draft.none import NoDrafter
-from umbrella_engine.draft.retyped import RetypedDrafter
-from umbrella_engine.draft.suffix import SuffixDrafter
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import Cancelled
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits
+from umbrella_engine.shape import defaults
+from umbrella_engine.shape.calibration import Calibration
+from umbrella_engine.shape.choice import Preset
+from umbrella_engine.shape.costs import FREE, Prices
 from umbrella_engine.tree import Tree
 
 TEXT_TOKENS = 58  # the ids of TinyTokenizer that stand for text
 LETTERS = "abcd \n"
 NEVER = 10**9
+PRESETS = get_args(Preset)
+DRAFTERS = [
+    *PRESETS,
+    *(f"{preset} far" for preset in ("chain", "static", "dynamic", "adaptive")),
+    "random",
+    "merged with chaos",
+    "switching",
+]
 
 
 class RandomDrafter:
@@ -64,6 +72,32 @@ class RandomDraft:
         self._ids.extend(tokens)
 
 
+class SwitchingDrafter:
+    """Another drafter each step, in the middle of a generation too."""
+
+    def __init__(self, drafters: Sequence[Drafter], seed: int) -> None:
+        self._drafters = drafters
+        self._seed = seed
+
+    @contextmanager
+    def begin(self, ids: Sequence[int]) -> Iterator[Draft]:
+        with ExitStack() as stack:
+            drafts = [stack.enter_context(drafter.begin(ids)) for drafter in self._drafters]
+            yield SwitchingDraft(drafts, random.Random(self._seed))
+
+
+class SwitchingDraft:
+    def __init__(self, drafts: Sequence[Draft], rng: random.Random) -> None:
+        self._drafts, self._rng = drafts, rng
+
+    def propose(self, room: int, owed: bytes, checkpoint: Checkpoint) -> Tree:
+        return self._rng.choice(self._drafts).propose(room, owed, checkpoint)
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        for draft in self._drafts:
+            draft.accept(tokens)
+
+
 @dataclass(frozen=True)
 class Request:
     ids: tuple[int, ...]
@@ -77,6 +111,7 @@ class Request:
 class Scenario:
     drafter: str
     draft: DraftConfig
+    thrifty: bool  # whether guesses have prices
     rounds: tuple[tuple[Request, ...], ...]  # the requests of a round run interleaved
     order: tuple[int, ...]  # whose turn it is, again and again
 
@@ -118,25 +153,32 @@ class World:
         )
 
     def _drafter(self, scenario: Scenario) -> Drafter:
-        config, healing = scenario.draft, self.healing
-
-        def model(name: str) -> Drafter:
-            lanes = load_tiny(self.folder / name, capacity=320, chunk_tokens=8)
-            return ModelDrafter(lanes, config, healing)
-
-        retyped, suffix = RetypedDrafter(self.tokenizer), SuffixDrafter(config)
         chaos = RandomDrafter(self.truth, seed=len(scenario.order))
-        drafters: dict[str, Callable[[], Drafter]] = {
-            "none": NoDrafter,
-            "suffix": lambda: suffix,
-            "near": lambda: model("near"),
-            "far": lambda: model("far"),
-            "random": lambda: chaos,
-            "merged": lambda: MergedDrafter(
-                [retyped, model("near"), suffix, chaos], config.max_nodes, healing
-            ),
-        }
-        return drafters[scenario.drafter]()
+        if scenario.drafter == "random":
+            return chaos
+        if scenario.drafter == "switching":
+            parts = self._parts(scenario, "near")
+            drafters = [presets.make(preset, parts) for preset in PRESETS]
+            return SwitchingDrafter([*drafters, chaos], seed=len(scenario.order))
+        if scenario.drafter == "merged with chaos":
+            drafters = [presets.make("merged", self._parts(scenario, "far")), chaos]
+            return MergedDrafter(drafters, scenario.draft.max_nodes, self.healing)
+        preset, _, distance = scenario.drafter.partition(" ")
+        return presets.make(cast(Preset, preset), self._parts(scenario, distance or "near"))
+
+    def _parts(self, scenario: Scenario, name: str) -> presets.Parts:
+        costs = defaults.costs("cpu", 0.1)
+        rates = [0.6, 0.2, 0.1]
+        return presets.Parts(
+            config=scenario.draft,
+            healing=self.healing,
+            tokenizer=self.tokenizer,
+            costs=costs,
+            prices=Prices(costs, tokens_per_ms=1.5, first=0.6) if scenario.thrifty else FREE,
+            acceptance=rates,
+            calibration=Calibration((-6.0, 0.0, 6.0), (-3.0, 1.0, 7.0)),
+            model=load_tiny(self.folder / name, lanes=16, capacity=320, chunk_tokens=8),
+        )
 
 
 def check(world: World, scenario: Scenario) -> None:
@@ -208,9 +250,9 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         suffix_min_match=draw(st.integers(1, 2)),
         max_nodes=draw(st.integers(1, 32)),
     )
-    drafter = draw(st.sampled_from(["none", "suffix", "near", "far", "random", "merged"]))
+    drafter = draw(st.sampled_from(DRAFTERS))
     order = draw(st.lists(st.integers(0, 2), min_size=1, max_size=6))
-    return Scenario(drafter, draft, tuple(rounds), tuple(order))
+    return Scenario(drafter, draft, draw(st.booleans()), tuple(rounds), tuple(order))
 
 
 def request_for(ids: tuple[int, ...]) -> st.SearchStrategy[Request]:

@@ -14,6 +14,7 @@ Device = Annotated[
     Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description='"auto", "cpu", "cuda" or "cuda:1"'),
 ]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+DraftPreset = Literal["auto", "none", "chain", "static", "dynamic", "suffix", "merged", "adaptive"]
 
 
 class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,14 +59,16 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DraftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How trees are grown. A tree of width 1 is a chain."""
+    """How trees are grown. Sizes are limits: what pays within them follows from measured costs."""
 
     enabled: bool = True  # false: plain greedy decoding
-    # levels the draft model grows; 0: draft model not used
-    model_depth: Annotated[int, Meta(ge=0, le=32)] = 4
-    model_width: Annotated[int, Meta(ge=1, le=64)] = 2  # nodes kept a level
+    # "auto": what `umbrella tune` found to be fastest, "adaptive" before it
+    preset: DraftPreset = "auto"
+    # passes of the draft model a step, at most; 0: draft model not used
+    model_depth: Annotated[int, Meta(ge=0, le=32)] = 8
+    model_width: Annotated[int, Meta(ge=1, le=64)] = 4  # nodes read by one of them at most
     # longest branch copied from earlier text; 0: suffix drafts off
-    suffix_tokens: Annotated[int, Meta(ge=0, le=256)] = 8
+    suffix_tokens: Annotated[int, Meta(ge=0, le=256)] = 16
     suffix_branches: Annotated[int, Meta(ge=1, le=16)] = 2  # how many different continuations
     # tokens that must match before a copy is offered
     suffix_min_match: Annotated[int, Meta(ge=1, le=64)] = 2

@@ -6,17 +6,14 @@ Everything that can be wrong between target and draft is found here, once, befor
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import torch
 
 from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
-from umbrella_engine.draft import Drafter
-from umbrella_engine.draft.merge import MergedDrafter
-from umbrella_engine.draft.model import ModelDrafter
-from umbrella_engine.draft.none import NoDrafter
-from umbrella_engine.draft.retyped import RetypedDrafter
-from umbrella_engine.draft.suffix import SuffixDrafter
+from umbrella_engine.draft import Drafter, presets
+from umbrella_engine.draft.references import References
 from umbrella_engine.engine import SpeculativeEngine
-from umbrella_engine.errors import ModelMismatch
+from umbrella_engine.errors import EngineError, ModelMismatch
 from umbrella_engine.families import AnyConfig, load_decoder, read_config
 from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype
 from umbrella_engine.healing import Healing
@@ -24,6 +21,11 @@ from umbrella_engine.interface import EngineInfo, Progress, Report, Tokenizer
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.prefix_cache import lanes_for_budget
+from umbrella_engine.shape import defaults
+from umbrella_engine.shape.calibration import IDENTITY
+from umbrella_engine.shape.choice import Preset
+from umbrella_engine.shape.costs import Costs
+from umbrella_engine.shape.tuning import Subject, Tuning, read
 from umbrella_engine.sources import fetch_model
 from umbrella_engine.tokenizer import HFTokenizer, load_tokenizer, vocabulary_difference
 
@@ -52,6 +54,18 @@ class Placing:
     chunk_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """A pair in memory."""
+
+    tokenizer: HFTokenizer
+    healing: Healing
+    target: LanguageModel
+    draft: LanguageModel | None
+    assumed: Costs  # while nobody has measured
+    info: EngineInfo
+
+
 def load(
     pair: PairConfig,
     engine: EngineConfig,
@@ -60,11 +74,47 @@ def load(
     report: Report,
     *,
     offline: bool = False,
+    tunings: Path | None = None,
 ) -> SpeculativeEngine:
     """Fetch what is missing into `directory`, load the pair, prove that it fits together.
 
-    Raises WeightsError, UnsupportedModel, ModelMismatch or EngineError, each with what to do.
+    `tunings` is where `umbrella tune` keeps what it measured; without it, or before that,
+    assumptions take its place. Raises WeightsError, UnsupportedModel, ModelMismatch or EngineError,
+    each with what to do.
     """
+    tuning = _find_tuning(subject_of(pair, engine), tunings, report)
+    if choose_preset(draft, tuning) not in presets.ASKING_THE_MODEL:
+        pair = msgspec.structs.replace(pair, draft=None)
+    models = load_models(pair, engine, draft, directory, report, offline=offline)
+    references = References()
+    return SpeculativeEngine(
+        info=models.info,
+        tokenizer=models.tokenizer,
+        target=models.target,
+        drafter=make_drafter(
+            draft,
+            models.draft,
+            models.healing,
+            models.tokenizer,
+            tuning=tuning,
+            assumed=models.assumed,
+            references=references,
+        ),
+        healing=models.healing,
+        references=references,
+    )
+
+
+def load_models(
+    pair: PairConfig,
+    engine: EngineConfig,
+    draft: DraftConfig,
+    directory: Path,
+    report: Report,
+    *,
+    offline: bool = False,
+) -> Models:
+    """Load target and draft, whatever they are used for; raises as `load` does."""
     apply_threads(engine)
     device = choose_device(engine.device)
     dtype = choose_dtype(engine.dtype, device)
@@ -80,8 +130,13 @@ def load(
         _check_vocabulary(target, other)
     placing = _place(checkpoints, engine, draft, device, dtype)
     models = [_load_model(checkpoint, placing, report) for checkpoint in checkpoints]
-    healing = Healing(target.tokenizer)
-    return SpeculativeEngine(
+    sizes = [_weight_bytes(checkpoint.folder) for checkpoint in checkpoints]
+    return Models(
+        tokenizer=target.tokenizer,
+        healing=Healing(target.tokenizer),
+        target=models[0],
+        draft=models[1] if len(models) > 1 else None,
+        assumed=defaults.costs(device.type, sizes[1] / sizes[0] if len(sizes) > 1 else None),
         info=EngineInfo(
             pair=pair.name,
             target=target.folder.name,
@@ -90,12 +145,6 @@ def load(
             dtype=str(dtype).removeprefix("torch."),
             context_tokens=placing.context_tokens,
         ),
-        tokenizer=target.tokenizer,
-        target=models[0],
-        drafter=make_drafter(
-            draft, models[1] if len(models) > 1 else None, healing, target.tokenizer
-        ),
-        healing=healing,
     )
 
 
@@ -104,16 +153,52 @@ def make_drafter(
     draft_model: LanguageModel | None,
     healing: Healing,
     tokenizer: Tokenizer,
+    *,
+    tuning: Tuning | None = None,
+    assumed: Costs | None = None,
+    references: References | None = None,
 ) -> Drafter:
-    """Put together the drafters that the settings ask for."""
+    """Put together the drafter that the settings ask for.
+
+    `assumed` are the costs that hold while there is no `tuning`; without them, those of a small
+    draft model on a CPU.
+    """
+    share = None if draft_model is None else defaults.SHARE
+    costs = tuning.costs if tuning else assumed or defaults.costs("cpu", share)
+    limits = config.max_nodes, config.model_depth
+    parts = presets.Parts(
+        config=config,
+        healing=healing,
+        tokenizer=tokenizer,
+        costs=costs,
+        prices=tuning.prices if tuning else defaults.prices(costs, *limits),
+        acceptance=(tuning.acceptance if tuning else ()) or defaults.ACCEPTANCE,
+        calibration=tuning.calibration if tuning else IDENTITY,
+        model=draft_model,
+        references=references if references is not None else References(),
+    )
+    return presets.make(choose_preset(config, tuning), parts)
+
+
+def choose_preset(config: DraftConfig, tuning: Tuning | None) -> Preset:
+    """Give the preset in force."""
     if not config.enabled:
-        return NoDrafter()
-    drafters: list[Drafter] = [RetypedDrafter(tokenizer)]
-    if draft_model is not None:
-        drafters.append(ModelDrafter(draft_model, config, healing))
-    if config.suffix_tokens > 0:
-        drafters.append(SuffixDrafter(config))
-    return MergedDrafter(drafters, config.max_nodes, healing)
+        return "none"
+    if config.preset != "auto":
+        return config.preset
+    return tuning.chosen.preset if tuning else "adaptive"
+
+
+def subject_of(pair: PairConfig, engine: EngineConfig) -> Subject:
+    """Say what a tuning of this pair is about. Raises EngineError where there is no such device."""
+    apply_threads(engine)
+    device = choose_device(engine.device)
+    dtype = str(choose_dtype(engine.dtype, device)).removeprefix("torch.")
+    target, draft = (
+        "" if source is None else source.path or source.hub or getattr(source.wheel, "member", "")
+        for source in (pair.target, pair.draft)
+    )
+    return Subject(pair.name, target, draft, device_name(device), dtype)
 
 
 def device_name(device: torch.device) -> str:
@@ -121,6 +206,19 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.get_num_threads()} threads)"
+
+
+def _find_tuning(subject: Subject, directory: Path | None, report: Report) -> Tuning | None:
+    """Give the tuning of `subject`; one that cannot be read is told of and left alone."""
+    try:
+        return read(subject, directory) if directory is not None else None
+    except EngineError as error:
+        report(Progress("loading", str(error)))
+        return None
+
+
+def _weight_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def _open_checkpoint(role: str, folder: Path) -> Checkpoint:

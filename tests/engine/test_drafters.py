@@ -6,11 +6,14 @@ import pytest
 
 from tests.engine.tiny import TinyTokenizer, load_tiny, save_family
 from umbrella_engine.config import DraftConfig
+from umbrella_engine.draft.growth import DynamicGrowth, StaticGrowth
 from umbrella_engine.draft.merge import merge
 from umbrella_engine.draft.model import ModelDrafter
 from umbrella_engine.draft.retyped import RetypedDrafter
 from umbrella_engine.draft.suffix import SuffixDrafter
 from umbrella_engine.healing import Healing
+from umbrella_engine.shape import beam
+from umbrella_engine.shape.costs import FREE, Costs, Curve, Prices
 from umbrella_engine.tree import Tree, chain
 
 
@@ -52,6 +55,28 @@ def test_merge_shares_prefixes_and_keeps_the_budget(healing: Healing) -> None:
     assert small.tokens == [1, 2, 3]
 
 
+def test_sources_compete_by_probability_and_the_best_chain_comes_first(healing: Healing) -> None:
+    sure, unsure = chain([1, 2, 3], "a", 0.9), chain([4, 5], "b", 0.2)
+    merged = merge([unsure, sure], 4, b"", healing)
+    assert merged.tokens == [1, 2, 3, 4]
+    assert merged.sources == ["a", "a", "a", "b"]
+    assert merged.parents == [-1, 0, 1, -1]
+    assert merged.probabilities == [0.9, 0.9, 0.9, 0.2]
+
+
+def test_sources_that_contradict_each_other_share_what_is_certain(healing: Healing) -> None:
+    sure, too_sure = chain([1, 2], "a", 0.9), chain([4, 5], "b", 0.9)
+    both_half_as_likely = merge([sure, too_sure, chain([1, 2, 7], "c", 0.3)], 3, b"", healing)
+    assert both_half_as_likely.tokens == [1, 2, 4]  # 0.5, 0.45, 0.5; then 5 before 7
+
+
+def test_what_is_not_worth_verifying_is_left_out(healing: Healing) -> None:
+    prices = Prices(Costs(Curve((1, 11), (1.0, 2.0))), tokens_per_ms=1.0)  # a node costs 0.1
+    tree = merge([chain([1, 2, 3, 4], "a", 0.5)], 10, b"", healing, prices)
+    assert tree.tokens == [1, 2, 3]
+    assert len(merge([chain([1], "a", 0.09)], 10, b"", healing, prices)) == 0
+
+
 def test_merge_leaves_out_what_breaks_the_promise(healing: Healing) -> None:
     words = TinyTokenizer().words
     good = words.index(b"a")
@@ -77,9 +102,9 @@ def test_a_draft_model_equal_to_its_target_is_always_right(
 ) -> None:
     save_family("llama", tmp_path)
     target, model = load_tiny(tmp_path), load_tiny(tmp_path)
-    config = DraftConfig(model_depth=4, model_width=3)
     ids = [3, 1, 4, 1, 5, 9, 2, 6]
-    with target.open(ids) as context, ModelDrafter(model, config, healing).begin(ids) as draft:
+    growth = StaticGrowth(beam([0.7, 0.2, 0.1], width=3, depth=4))
+    with target.open(ids) as context, ModelDrafter(model, growth, healing).begin(ids) as draft:
         tree = draft.propose(8, b"", nothing)
         assert len(tree) == 12
         assert max(tree.depths) == 4
@@ -94,9 +119,10 @@ def test_a_draft_model_equal_to_its_target_is_always_right(
 def test_a_draft_model_keeps_its_promises(tmp_path: Path, healing: Healing) -> None:
     save_family("llama", tmp_path)
     model = load_tiny(tmp_path)
-    config = DraftConfig(model_depth=3, model_width=4)
-    with ModelDrafter(model, config, healing).begin([1, 2, 3]) as draft:
+    growth = DynamicGrowth(depth=3, width=4, budget=16, prices=FREE)
+    with ModelDrafter(model, growth, healing).begin([1, 2, 3]) as draft:
         tree = draft.propose(8, b"dcb", nothing)
+    assert len(tree) == 16
     words = TinyTokenizer().words
     for node in range(len(tree)):
         spelled = b"".join(words[token] for token in tree.path_tokens(node))

@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> SpeculativeEngine:
         info=EngineInfo("tiny", "target", "draft", "cpu", "float32", 128),
         tokenizer=tokenizer,
         target=load_tiny(tmp_path),
-        drafter=make_drafter(DraftConfig(), load_tiny(tmp_path), healing, tokenizer),
+        drafter=make_drafter(DraftConfig(preset="static"), load_tiny(tmp_path), healing, tokenizer),
         healing=healing,
     )
 

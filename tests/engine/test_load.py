@@ -36,7 +36,8 @@ def test_a_pair_of_other_families_answers_as_its_target_would(tmp_path: Path) ->
     from transformers import AutoModelForCausalLM
 
     pair, told = save_pair(tmp_path), list[Progress]()
-    engine = load(pair, ENGINE, DraftConfig(), tmp_path / "models", told.append, offline=True)
+    draft = DraftConfig(preset="static")  # the models are of a size: by default it would not pay
+    engine = load(pair, ENGINE, draft, tmp_path / "models", told.append, offline=True)
     assert (told[0].message, told[-1].done) == ("loading the target, target", 2)
 
     ids, stats = engine.tokenizer.encode("def add(a, b):\n    return"), Stats()

@@ -33,6 +33,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return mapped
 
 
+IDENTITY = Calibration()
+
+
 def fit(said: Sequence[float], right: Sequence[bool]) -> Calibration:
     """Fit the map to guesses: the probability the draft gave, and whether the target agreed.
 
@@ -41,7 +44,7 @@ def fit(said: Sequence[float], right: Sequence[bool]) -> Calibration:
     """
     bins = min(BINS, len(said) // FEWEST)
     if bins < 2:
-        return Calibration()
+        return IDENTITY
     order = np.argsort(np.asarray(said), kind="stable")
     odds = _log_odds(np.asarray(said, dtype=np.float64)[order])
     hits = np.asarray(right, dtype=np.float64)[order]
@@ -56,7 +59,7 @@ def fit(said: Sequence[float], right: Sequence[bool]) -> Calibration:
         while len(pooled) > 1 and _rate(pooled[-2]) >= _rate(pooled[-1]):
             pooled.append(_pool(pooled.pop(), pooled.pop()))
     if len(pooled) < 2:
-        return Calibration()
+        return IDENTITY
     return Calibration(
         tuple(block[0] for block in pooled),
         tuple(float(_log_odds(np.array(_rate(block)))) for block in pooled),

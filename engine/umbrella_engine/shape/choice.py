@@ -13,8 +13,16 @@ from umbrella_engine.shape import Shape, chain, expected_tokens
 from umbrella_engine.shape.costs import Costs
 from umbrella_engine.shape.sequoia import Programme
 
-Preset = Literal["none", "chain", "static", "dynamic", "suffix", "merged"]
-SIMPLEST: tuple[Preset, ...] = ("none", "suffix", "chain", "static", "dynamic", "merged")
+Preset = Literal["none", "chain", "static", "dynamic", "suffix", "merged", "adaptive"]
+SIMPLEST: tuple[Preset, ...] = (
+    "none",
+    "suffix",
+    "chain",
+    "static",
+    "dynamic",
+    "merged",
+    "adaptive",
+)
 MARGIN = 0.01  # by so much a plan must be faster than a simpler one
 
 

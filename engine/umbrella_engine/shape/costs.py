@@ -64,7 +64,7 @@ class Prices:
 
     def __init__(self, costs: Costs, tokens_per_ms: float, first: float = 1.0) -> None:
         """Take what a pair costs, how fast it is on average, how often first choices are right."""
-        self._first = first
+        self.first = first
         draft = costs.draft.table(MAX_ROWS) if costs.draft else np.zeros(MAX_ROWS + 1)
         self._reading = tokens_per_ms * draft
         self._verifying = tokens_per_ms * costs.target.table(MAX_ROWS)
@@ -73,13 +73,23 @@ class Prices:
         """Tokens that a draft pass of so many rows must promise."""
         return float(self._reading[min(rows, MAX_ROWS)])
 
+    def outlook(self, first: float, depth: int) -> tuple[float, float]:
+        """Tokens that a chain of the draft's first choices brings, and what its passes cost.
+
+        `first` is how often a first choice is right. Passes end where they stop paying.
+        """
+        chance, tokens, passes = first, 0.0, 0
+        while passes < depth and chance > self.reading():
+            tokens, passes, chance = tokens + chance, passes + 1, chance * first
+        return tokens, passes * self.reading()
+
     def worth_reading(self, chances: Sequence[float]) -> int:
         """How many of these candidates the next draft pass should read; 0: no pass pays.
 
         `chances` are cumulative probabilities, best first. A candidate promises at most that its
         likeliest child is accepted with it.
         """
-        promised = self._first * np.cumsum(chances)
+        promised = self.first * np.cumsum(chances)
         gains = promised - self._reading[_counts(len(chances))]
         best = int(gains.argmax()) if len(gains) else 0
         return best + 1 if len(gains) and gains[best] > 0 else 0
