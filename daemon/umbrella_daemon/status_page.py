@@ -1,15 +1,16 @@
 """The daemon's `Status` and the traces in it as tables for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from umbrella_daemon.wire import Status, Trace
+from umbrella_daemon.wire import Drafted, Status, Trace
 
 PHASE_STYLE = {"ready": "bold green", "failed": "bold red"}
+POSITIONS = 8  # of a draft that are shown
 SUMS = ("total", "generate")  # of the other stages
 TRACE_COLUMNS = (
     "document",
@@ -27,6 +28,8 @@ TRACE_COLUMNS = (
 def page(status: Status) -> RenderableType:
     """Lay out everything."""
     parts: list[RenderableType] = [_facts(status)]
+    if status.drafts:
+        parts += [Text(), draft_table(status.drafts)]
     if status.traces:
         parts += [Text(), trace_table(status.traces)]
     return Group(*parts)
@@ -59,6 +62,30 @@ def reasons(counted: dict[str, int]) -> str:
     """Say how often nothing was shown, and why, most frequent first."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{reason} {count}" for reason, count in ordered)
+
+
+def draft_table(drafts: Mapping[str, Drafted]) -> Table:
+    """One line a source, the one that helped most first; shares are per cent."""
+    table = Table("drafts", "offered", "kept", "ms", header_style="dim", box=None, pad_edge=False)
+    table.add_column("% kept, by position")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for source, one in sorted(drafts.items(), key=lambda item: -sum(item[1].kept)):
+        table.add_row(
+            Text(source),
+            f"{sum(one.offered):,}",
+            f"{sum(one.kept):,}",
+            f"{one.us / 1e3:,.0f}",
+            Text(_shares(one), "dim"),
+        )
+    return table
+
+
+def _shares(drafted: Drafted) -> str:
+    """Say how much of what was offered at each position was kept."""
+    kept = [*drafted.kept, *[0] * len(drafted.offered)]
+    shares = [f"{100 * kept[i] / count:.0f}" for i, count in enumerate(drafted.offered) if count]
+    return " ".join(shares[:POSITIONS]) + (" …" if len(shares) > POSITIONS else "")
 
 
 def trace_table(traces: Iterable[Trace]) -> Table:

@@ -107,6 +107,17 @@ class Refused(msgspec.Struct, frozen=True, tag_field="t"):
     message: str
 
 
+class Drafted(msgspec.Struct, frozen=True):
+    """What one source of drafts did.
+
+    Counts are tree nodes by position: how many tokens behind the last settled one, from 1.
+    """
+
+    offered: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
+    us: float = 0.0  # microseconds that proposing took
+
+
 class Trace(msgspec.Struct, frozen=True):
     """What one request cost and why it ended as it did."""
 
@@ -120,8 +131,7 @@ class Trace(msgspec.Struct, frozen=True):
     accepted_tokens: int = 0
     target_steps: int = 0
     generated_tokens: int = 0
-    drafted_by: dict[str, int] = {}
-    accepted_by: dict[str, int] = {}
+    drafts: dict[str, Drafted] = {}  # by source: "model", "suffix", "previous", "retyped"
     ms: dict[str, float] = {}  # stage → milliseconds; "total" is receipt to answer
     reason: str = ""  # "" when text is shown, else a value of `Reason`
     source: str = "engine"  # "store": typed through, "prefetch": prepared while nothing was asked
@@ -171,6 +181,7 @@ class Status(msgspec.Struct, frozen=True, tag_field="t"):
     shown: int
     reasons: dict[str, int]  # silence by reason
     traces: list[Trace]  # newest last
+    drafts: dict[str, Drafted] = {}  # by source, of all requests
 
 
 class Stopping(msgspec.Struct, frozen=True, tag_field="t"):

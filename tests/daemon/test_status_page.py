@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from umbrella_daemon.status_page import page, reasons, stages
-from umbrella_daemon.wire import Phase, Status, Trace
+from umbrella_daemon.wire import Drafted, Phase, Status, Trace
 
 TRACE = Trace(
     document="a.py",
@@ -31,6 +31,11 @@ STATUS = Status(
     shown=4,
     reasons={"cancelled": 1, "superseded": 2},
     traces=[TRACE, Trace(document="b.py", reason="superseded")],
+    drafts={
+        "suffix": Drafted((20,) * 10, (11, 9), 1234.0),
+        "model": Drafted((900, 400, 0, 4), (810, 300), 56_789.0),
+        "retyped": Drafted(),
+    },
 )
 
 
@@ -87,3 +92,13 @@ def test_reasons_are_ordered_by_how_often() -> None:
 
 def test_stages_leave_out_what_is_short_and_the_total() -> None:
     assert stages({"a": 0.2, "b": 2.0, "c": 30.4, "total": 33}) == "c 30, b 2"
+
+
+def test_each_source_of_drafts_has_a_line_the_most_helpful_first() -> None:
+    lines = shown(STATUS).splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("drafts"))
+    assert [line.split() for line in lines[start + 1 : start + 4]] == [
+        ["model", "1,304", "1,110", "57", "90", "75", "0"],
+        ["suffix", "200", "20", "1", "55", "45", *["0"] * 6, "…"],
+        ["retyped", "0", "0", "0"],
+    ]

@@ -7,13 +7,14 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
+from itertools import zip_longest
 
 import psutil
 
 from umbrella_daemon import __version__
 from umbrella_daemon.resident.loading import Loaded
 from umbrella_daemon.settings import Settings
-from umbrella_daemon.wire import Completed, Phase, Status, Trace
+from umbrella_daemon.wire import Completed, Drafted, Phase, Status, Trace
 
 
 class State:
@@ -28,6 +29,7 @@ class State:
         self._requests = 0
         self._shown = 0
         self._reasons: Counter[str] = Counter()
+        self._drafts: dict[str, Drafted] = {}
         self._traces: deque[Trace] = deque(maxlen=settings.daemon.traces)
         self._process = psutil.Process()
 
@@ -43,6 +45,8 @@ class State:
             self._reasons[completed.reason] += 1
         else:
             self._shown += 1
+        for source, drafted in completed.trace.drafts.items():
+            self._drafts[source] = _together(self._drafts.get(source, Drafted()), drafted)
         self._traces.append(completed.trace)
 
     def status(self, request: int, clients: Iterable[str], traces: int) -> Status:
@@ -62,4 +66,13 @@ class State:
             shown=self._shown,
             reasons=dict(self._reasons),
             traces=list(self._traces)[-traces:] if traces > 0 else [],
+            drafts=dict(self._drafts),
         )
+
+
+def _together(one: Drafted, other: Drafted) -> Drafted:
+    return Drafted(
+        tuple(map(sum, zip_longest(one.offered, other.offered, fillvalue=0))),
+        tuple(map(sum, zip_longest(one.kept, other.kept, fillvalue=0))),
+        one.us + other.us,
+    )
