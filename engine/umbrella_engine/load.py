@@ -11,6 +11,7 @@ import torch
 
 from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
 from umbrella_engine.draft import Drafter, presets
+from umbrella_engine.draft.drawn import drawing
 from umbrella_engine.draft.references import References
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import EngineError, ModelMismatch
@@ -86,22 +87,22 @@ def load(
     if choose_preset(draft, tuning) not in presets.ASKING_THE_MODEL:
         pair = msgspec.structs.replace(pair, draft=None)
     models = load_models(pair, engine, draft, directory, report, offline=offline)
-    references = References()
+    parts = make_parts(
+        draft,
+        models.draft,
+        models.healing,
+        models.tokenizer,
+        tuning=tuning,
+        assumed=models.assumed,
+    )
     return SpeculativeEngine(
         info=models.info,
         tokenizer=models.tokenizer,
         target=models.target,
-        drafter=make_drafter(
-            draft,
-            models.draft,
-            models.healing,
-            models.tokenizer,
-            tuning=tuning,
-            assumed=models.assumed,
-            references=references,
-        ),
+        drafter=presets.make(choose_preset(draft, tuning), parts),
         healing=models.healing,
-        references=references,
+        drawing=drawing(parts),
+        references=parts.references,
     )
 
 
@@ -156,9 +157,22 @@ def make_drafter(
     *,
     tuning: Tuning | None = None,
     assumed: Costs | None = None,
-    references: References | None = None,
 ) -> Drafter:
-    """Put together the drafter that the settings ask for.
+    """Put together the drafter that the settings ask for; see `make_parts`."""
+    parts = make_parts(config, draft_model, healing, tokenizer, tuning=tuning, assumed=assumed)
+    return presets.make(choose_preset(config, tuning), parts)
+
+
+def make_parts(
+    config: DraftConfig,
+    draft_model: LanguageModel | None,
+    healing: Healing,
+    tokenizer: Tokenizer,
+    *,
+    tuning: Tuning | None = None,
+    assumed: Costs | None = None,
+) -> presets.Parts:
+    """Gather what drafters are made of.
 
     `assumed` are the costs that hold while there is no `tuning`; without them, those of a small
     draft model on a CPU.
@@ -166,7 +180,7 @@ def make_drafter(
     share = None if draft_model is None else defaults.SHARE
     costs = tuning.costs if tuning else assumed or defaults.costs("cpu", share)
     limits = config.max_nodes, config.model_depth
-    parts = presets.Parts(
+    return presets.Parts(
         config=config,
         healing=healing,
         tokenizer=tokenizer,
@@ -175,9 +189,8 @@ def make_drafter(
         acceptance=(tuning.acceptance if tuning else ()) or defaults.ACCEPTANCE,
         calibration=tuning.calibration if tuning else IDENTITY,
         model=draft_model,
-        references=references if references is not None else References(),
+        references=References(config.suffix_min_match),
     )
-    return presets.make(choose_preset(config, tuning), parts)
 
 
 def choose_preset(config: DraftConfig, tuning: Tuning | None) -> Preset:

@@ -6,6 +6,7 @@ The longest backward match wins, then the latest; several different continuation
 How likely a copied token is follows from how much text matched before it.
 """
 
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -90,16 +91,16 @@ class SuffixDraft:
 
     def propose(self, room: int, owed: bytes, checkpoint: Checkpoint) -> Tree:
         """Give the continuations of the longest matches, best first; see `Draft`."""
+        began = time.perf_counter()
         tree = Tree()
         reach = min(self._config.suffix_tokens, room)
-        if reach <= 0:
-            return tree
         branches = 0
         for length, continuation in self._continuations(reach):
             if branches == self._config.suffix_branches:
                 break
             if self._fits(continuation, owed):
                 branches += _grow(tree, continuation, length)
+        tree.seconds[SOURCE] = time.perf_counter() - began
         return tree
 
     def _continuations(self, reach: int) -> Iterator[tuple[int, list[int]]]:
@@ -107,7 +108,7 @@ class SuffixDraft:
 
         Sorting is stable and each text gives its latest places first.
         """
-        recent = self._text.tokens[-MAX_MATCH:]
+        recent = self._text.tokens[-MAX_MATCH:] if reach > 0 else []
         found = [
             (length, text, place)
             for text in (self._text, *self._others)
