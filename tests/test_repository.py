@@ -45,7 +45,8 @@ def test_make_explains_every_target() -> None:
 def test_ci_runs_what_developers_run() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
-    assert "make --no-print-directory test" in script.read_text()
+    for target in ("test", "e2e"):
+        assert f"make --no-print-directory {target} " in script.read_text()
     subprocess.run(["bash", "-n", script], check=True)
 
 

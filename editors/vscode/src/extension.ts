@@ -10,11 +10,13 @@ import { StatusItem } from './status';
 let session: Session | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const began = performance.now();
   const log = vscode.window.createOutputChannel('Umbrella', { log: true });
   const state = new State();
   context.subscriptions.push(log, state, new StatusItem(state));
   const { begin } = await import('./session.js');
   session = begin(context, state, log);
+  log.info(`loaded in ${(performance.now() - began).toFixed(0)} ms`);
 }
 
 export async function deactivate(): Promise<void> {

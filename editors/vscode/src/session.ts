@@ -6,7 +6,7 @@ import { Server } from './client';
 import { registerCommands } from './commands';
 import { Completions } from './completions';
 import { withoutExcluded } from './exclusions';
-import { documentSilence, SCHEMES } from './gate';
+import { documentSilence, excludedBy, SCHEMES } from './gate';
 import { Notebooks } from './notebooks';
 import { watchOtherProviders } from './providers';
 import { readSettings, SECTION } from './settings';
@@ -55,9 +55,10 @@ function asking(completions: Completions): Middleware {
 function follow(state: State, server: Server): vscode.Disposable[] {
   const look = () => {
     const document = vscode.window.activeTextEditor?.document;
+    const settings = readSettings();
     const known = document && SCHEMES.includes(document.uri.scheme);
-    state.silence = known ? documentSilence(document, readSettings()) : undefined;
-    if (known) {
+    state.silence = known ? documentSilence(document, settings) : undefined;
+    if (known && !excludedBy(document, settings)) {
       const textDocument = { uri: document.uri.toString() };
       void server.connection?.sendNotification('textDocument/didFocus', { textDocument });
     }

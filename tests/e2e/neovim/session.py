@@ -107,11 +107,13 @@ class Screen:
 class Neovim:
     """One running editor."""
 
-    def __init__(self, binary: Path, environment: Mapping[str, str], init: str) -> None:
+    def __init__(
+        self, binary: Path, environment: Mapping[str, str], init: str, plugin: Path | None = PLUGIN
+    ) -> None:
         home = Path(environment["HOME"])
+        found = f"vim.opt.runtimepath:prepend('{plugin}')\n" if plugin else ""
         (home / "init.lua").write_text(
-            f"vim.opt.runtimepath:prepend('{PLUGIN}')\n"
-            "vim.opt.swapfile = false\n"
+            f"{found}vim.opt.swapfile = false\n"
             "vim.opt.messagesopt = 'wait:0,history:500'\n"  # nobody is here to press a key
             f"{COUNTED}\n{init}\n"
         )
@@ -209,10 +211,16 @@ class Neovim:
 
 
 @contextmanager
-def neovim(binary: Path, environment: Mapping[str, str], init: str = SETUP) -> Iterator[Neovim]:
-    """Run an editor for a while."""
+def neovim(
+    binary: Path,
+    environment: Mapping[str, str],
+    init: str = SETUP,
+    plugin: Path | None = PLUGIN,
+) -> Iterator[Neovim]:
+    """Run an editor for a while, with `plugin` on its path."""
     path = f"{BIN}{os.pathsep}{environment['PATH']}"
-    editor = Neovim(binary, dict(environment) | {"PATH": path, "TERM": "xterm-256color"}, init)
+    surroundings = dict(environment) | {"PATH": path, "TERM": "xterm-256color"}
+    editor = Neovim(binary, surroundings, init, plugin)
     try:
         yield editor
     finally:

@@ -1,7 +1,6 @@
 """Neovim in a real terminal: tmux, which is also read as the picture of it."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -107,11 +106,6 @@ class Terminal:
         return subprocess.run(
             command, env=self._environment, capture_output=True, text=True, check=True
         ).stdout
-
-
-def available() -> bool:
-    """Whether this machine has tmux."""
-    return shutil.which("tmux") is not None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Everything around the text: switches, commands, health, events, sources, help, the cost."""
+"""Everything around the text: switches, commands, health, events, sources, help."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.neovim import check_lua
 from tests.e2e.neovim.conftest import WHOLE, Start
-from tests.e2e.neovim.session import PLUGIN, TIMED, Neovim
+from tests.e2e.neovim.session import PLUGIN, Neovim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.editor]
 
@@ -241,11 +241,6 @@ def test_nothing_is_loaded_before_it_is_used(start: Start) -> None:
         loaded = "return vim.tbl_filter(function(name) return name:find('umbrella') end,"
         assert editor.lua(f"{loaded} vim.tbl_keys(package.loaded))") == []
         assert editor.lua("return vim.fn.exists(':Umbrella')") == 2
-
-
-def test_it_loads_in_no_time(start: Start) -> None:
-    with start(TIMED) as editor:
-        assert editor.lua("return vim.g.load_ms") < 50
 
 
 def test_help(start: Start, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.e2e.neovim.conftest import WHOLE, Start, world
+from tests.e2e.neovim.conftest import SCRIPT, WHOLE, Start, world
 from tests.e2e.neovim.session import BUILT_IN, Neovim, neovim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.editor]
@@ -160,6 +160,40 @@ def test_settings_change_while_it_runs(editor: Neovim) -> None:
     editor.see("a, b):")
     editor.lua(configure, {"max_linse": 3})
     editor.wait(lambda: "did you mean" in editor.lua("return vim.fn.execute('messages')"))
+
+
+def test_another_model_by_command(binary: Path, tmp_path: Path) -> None:
+    with (
+        world(tmp_path, SCRIPT) as environment,
+        neovim(binary, environment | {"UMBRELLA_MODELS__OFFLINE": "true"}) as editor,
+    ):
+        editor.open(tmp_path / "main.py")
+        first = editor.status()["daemon"]["pid"]
+        editor.command("Umbrella model smollm2")
+        editor.wait(lambda: editor.phase() == "failed")  # its weights are not in this home
+        editor.wait(lambda: editor.status()["daemon"]["pair"].startswith("smollm2"))
+        editor.command("Umbrella model scripted")
+        editor.wait(lambda: editor.phase() == "ready")
+        daemon = editor.status()["daemon"]
+        assert daemon["pair"].startswith("scripted")
+        assert daemon["pid"] != first
+        editor.type("idef ad")
+        editor.see("d(a, b):")
+
+
+def test_what_is_accepted_in_parts_is_counted(editor: Neovim) -> None:
+    editor.type("itotal = ")
+    editor.see("price * amount + tax")
+    editor.type("<M-Right><M-Right>")
+    editor.wait(lambda: editor.text == "total = price *")
+    ask = (
+        "local client = require('umbrella.server').client()\n"
+        "return client:request_sync('umbrella/stats', {}, 5000).result"
+    )
+    counts = editor.lua(ask)
+    assert counts["partially_accepted"] == 1
+    assert counts["accepted_characters"] == len("price *")
+    assert counts["accepted"] == 0
 
 
 def test_a_model_on_its_way_is_shown(binary: Path, tmp_path: Path) -> None:

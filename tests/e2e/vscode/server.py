@@ -14,6 +14,7 @@ from typing import Any, Final
 from tests.e2e.vscode.bootstrap import Tools
 
 START_SECONDS: Final = 60.0
+NOTHING: Final = "require('vscode');\nexports.activate = () => {};\n"
 SETTINGS: Final[dict[str, Any]] = {
     "chat.disableAIFeatures": True,
     "editor.autoClosingBrackets": "never",
@@ -51,7 +52,8 @@ class Server:
     ) -> "Server":
         """Start it with everything of the user's below `home`.
 
-        `others` are manifests of more extensions, by their folders' names; they do nothing.
+        `others` are manifests of more extensions, by their folders' names; a `main` that one
+        names does nothing.
         """
         extensions, data = home / "extensions", home / "data"
         packed = tools.extension / "extension"
@@ -61,6 +63,8 @@ class Server:
         for other, contents in (others or {}).items():
             (extensions / other).mkdir()
             (extensions / other / "package.json").write_text(json.dumps(contents))
+            if main := contents.get("main"):
+                (extensions / other / main).write_text(NOTHING)
         log = home / "server.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(

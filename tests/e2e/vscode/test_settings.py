@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.vscode.conftest import Open
+from tests.e2e.vscode.conftest import MakeWorld, Open
 from tests.e2e.vscode.window import Window
 from tests.e2e.vscode.world import World
 
@@ -72,6 +72,29 @@ async def test_a_file_that_may_hold_secrets(common: World, open_window: Open) ->
     await window.type("KEY=def ad")
     await window.until_status("circle-slash Umbrella: may hold secrets")
     assert await window.painted() == []
+
+
+async def test_the_server_is_never_told_of_excluded_files(
+    make_world: MakeWorld, open_window: Open
+) -> None:
+    world = make_world()
+    files = {"private/plan.py": "confidential = 1\n"}
+    settings = {"server.path": str(world.overheard), "exclude": ["**/private/**"]}
+    window = await open_window(world, files, "private/plan.py", False, **settings)
+    await window.until_status("circle-slash Umbrella: excluded")
+    await window.focus()
+    await window.type("def ad")
+    await window.press("Alt+\\")
+    await window.until_saved("confidential = 1\ndef ad", "private/plan.py")
+    assert await window.painted() == []
+    await window.show("main.py")
+    await window.ready()
+    await window.type("def ad")
+    await window.until_ghost("d(a, b):")
+    told = world.told.read_text()
+    assert "main.py" in told
+    assert "plan.py" not in told
+    assert "confidential" not in told
 
 
 async def test_statistics_know_what_was_accepted(common: World, open_window: Open) -> None:

@@ -75,6 +75,31 @@ async def test_only_when_asked(common: World, open_window: Open) -> None:
     await window.until_status("sparkle Umbrella")
 
 
+async def test_several_suggestions_when_asked(common: World, open_window: Open) -> None:
+    window = await open_window(common, trigger="manual")
+    await window.type("mean = ")
+    await window.until_status("circle-slash Umbrella: manual")
+    await window.press("Alt+\\")
+    await window.until_ghost("a / b")
+    for following in ("sum(a)", "mid(b)", "a / b", "sum(a)"):
+        await window.press("Alt+]")
+        await window.until_ghost(following)
+    await window.press("Alt+[")
+    await window.until_ghost("a / b")
+    await window.press("Alt+[")
+    await window.until_ghost("mid(b)")
+    await window.press("Tab")
+    await window.until_saved("mean = mid(b)")
+
+
+async def test_several_suggestions_while_typing(common: World, open_window: Open) -> None:
+    window = await open_window(common)
+    await window.type("mean = ")
+    await window.until_ghost("a / b")
+    await window.press("Alt+]")  # VS Code asks for the others now
+    await window.until_ghost("sum(a)")
+
+
 async def test_several_cursors_and_selections(common: World, open_window: Open) -> None:
     window = await open_window(common, {"main.py": "\n"})
     await window.press("Shift+Alt+ArrowUp")

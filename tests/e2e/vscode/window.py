@@ -21,10 +21,13 @@ SECONDS: Final = 20.0  # longest wait for anything
 IMAGES: Final = Path(__file__).parents[3] / "editors" / "vscode" / "images"
 SIZE: Final = (960, 540)  # of the page, in pixels
 ITEM: Final = "[id='umbrella.umbrella-lsp.umbrella.status']"
+BOX: Final = ".quick-input-widget:visible input[type=text]"
+LOST_SECONDS: Final = 4.0  # after which a key is pressed again
 FoundT = TypeVar("FoundT")
 
 # `ghost()`: what is painted as a suggestion, line by line; `painted`: all that it has been, each
-# with the time of the frame; `pressed`: times of keys
+# with the time when its frame was done; `pressed`: times of keys. A new resize observer is called
+# in the frame that is being made, after its layout; a message that it sends comes after its paint.
 WATCH: Final = r"""() => {
   window.ghost = () => {
     const rows = new Map();
@@ -41,14 +44,17 @@ WATCH: Final = r"""() => {
   window.pressed = [];
   document.addEventListener('keydown', () => window.pressed.push(performance.now()), true);
   let last = '', due = false;
+  const done = new MessageChannel();
+  done.port1.onmessage = ({ data }) => window.painted.push([data, performance.now()]);
   new MutationObserver(() => {
     if (due) return;
     due = true;
-    requestAnimationFrame((now) => {
+    new ResizeObserver((_, observer) => {
+      observer.disconnect();
       due = false;
       const text = window.ghost();
-      if (text !== last) window.painted.push([last = text, performance.now()]);
-    });
+      if (text !== last) done.port2.postMessage(last = text);
+    }).observe(document.body);
   }).observe(document.body, { subtree: true, childList: true, characterData: true,
                               attributes: true, attributeFilter: ['class'] });
 }"""
@@ -91,6 +97,12 @@ class Window:
         await self.until_status("sparkle Umbrella")
         await self.focus()
 
+    async def show(self, file: str) -> None:
+        """Open another file, with a double click in the explorer."""
+        row = f".explorer-folders-view .monaco-list-row:has-text('{file}')"
+        await self.page.dblclick(row, timeout=SECONDS * 1000)
+        await self.page.wait_for_selector(f".tab.active:has-text('{file}')")
+
     async def focus(self) -> None:
         """Click into the editor and go to the end of the text."""
         await self.page.click(".editor-instance .view-lines", timeout=SECONDS * 1000)
@@ -107,12 +119,24 @@ class Window:
 
     async def run(self, title: str, category: str = "Umbrella") -> None:
         """Run a command from the palette."""
-        await self.press("F1")
+        box = self.page.locator(BOX)
+        pressed = 0.0
+
+        async def opened() -> bool:
+            nonlocal pressed
+            if await box.count():
+                return True
+            if time.monotonic() - pressed > LOST_SECONDS:  # a young window may lose a key
+                await self.press("F1")
+                pressed = time.monotonic()
+            return False
+
+        await self.until("the palette", opened)
         await self.pick(title, f">{category}: {title}")
 
     async def pick(self, label: str, search: str = "") -> None:
         """Choose from the list that is open, by typing what is looked for."""
-        box = self.page.locator(".quick-input-widget:visible input[type=text]")
+        box = self.page.locator(BOX)
         await box.fill(search or label, timeout=SECONDS * 1000)
         row = self.page.locator(f".quick-input-list .monaco-list-row.focused:has-text('{label}')")
         await row.wait_for(timeout=SECONDS * 1000)

@@ -15,6 +15,7 @@ SCRIPT: Final[Message] = {
         {"ends_with": "def add", "text": "(a, b):"},
         {"ends_with": "def ad", "text": "d(a, b):"},
         {"ends_with": "sub", "text": "total = first"},
+        {"ends_with": "mean = ", "text": "a / b", "others": ["sum(a)", "mid(b)"]},
         {"ends_with": "(a, b):\n    ", "text": "result = a + b\n    return result"},
         {"ends_with": "first = 1\n\nsu", "text": "m = first + 2"},
     ],
@@ -41,6 +42,11 @@ class World:
             (root / name).write_text(f'#!/bin/sh\n{exports}exec {program} "$@"\n')
             (root / name).chmod(0o755)
         self.server = root / "umbrella-lsp"
+        # the same server; all that it is told is kept in the file `told`
+        self.overheard = root / "overheard"
+        self.told = root / "told"
+        self.overheard.write_text(f'#!/bin/sh\ntee -a {self.told} | {self.server} "$@"\n')
+        self.overheard.chmod(0o755)
         self._projects = 0
 
     def project(self, files: dict[str, str] | None = None, **settings: Any) -> Path:
