@@ -83,6 +83,7 @@ class DaemonClient:
         explicit: bool = False,
         max_tokens: int | None = None,
         max_lines: int | None = None,
+        min_confidence: float | None = None,
         candidates: int = 1,
     ) -> Completed:
         """Ask for the text at a cursor; arguments are the fields of `wire.Complete`.
@@ -101,6 +102,7 @@ class DaemonClient:
             explicit=explicit,
             max_tokens=max_tokens,
             max_lines=max_lines,
+            min_confidence=min_confidence,
             candidates=candidates,
         )
         try:

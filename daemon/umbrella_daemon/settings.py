@@ -50,6 +50,10 @@ class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     enabled: bool = True
     max_tokens: Annotated[int, Meta(ge=1, le=2048)] = 64
     max_lines: Annotated[int, Meta(ge=1, le=200)] = 8
+    # from the first token on; 0: no limit
+    max_ms: Annotated[int, Meta(ge=0, le=600000)] = 4000
+    # smallest probability of what is shown unasked; 0: everything is
+    min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.1
     candidates: Annotated[int, Meta(ge=1, le=10)] = 3
     menu: bool = False
     disabled_languages: tuple[str, ...] = ()

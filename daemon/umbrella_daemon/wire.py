@@ -48,6 +48,7 @@ class Complete(msgspec.Struct, frozen=True, tag_field="t"):
     explicit: bool = False  # the user asked by a key, not by typing
     max_tokens: int | None = None  # None: the daemon's setting
     max_lines: int | None = None
+    min_confidence: float | None = None  # what is less probable is not shown
     candidates: int = 1  # how many different answers are wanted; each takes as long as the first
     snippets: tuple[Snippet, ...] = ()  # of other files, in the order of the prompt
     context: bool = True  # whether other files of the window may be read for it
@@ -134,6 +135,7 @@ class Trace(msgspec.Struct, frozen=True):
     drafts: dict[str, Drafted] = {}  # by source: "model", "suffix", "previous", "retyped"
     ms: dict[str, float] = {}  # stage → milliseconds; "total" is receipt to answer
     reason: str = ""  # "" when text is shown, else a value of `Reason`
+    confidence: float | None = None  # probability of the answer, by the model's own account
     source: str = "engine"  # "store": typed through, "prefetch": prepared while nothing was asked
 
 

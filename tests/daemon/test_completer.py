@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -181,6 +182,71 @@ def test_a_job_stopped_between_two_candidates_shows_none() -> None:
     engine.others = others
     answer = Completer(engine, Settings()).complete(stopped)
     assert (answer.text, answer.reason, answer.alternatives) == ("", Reason.CANCELLED, ())
+
+
+def unsure(text: str, probability: float) -> Watched:
+    """An engine that gives `text` the probability `probability`, the same for all its bytes."""
+    engine = watched(text)
+    engine.logprob = math.log(probability) / len(text)
+    return engine
+
+
+def test_what_the_model_is_not_sure_of_is_not_shown() -> None:
+    engine = unsure("d(a, b):", 0.05)
+    answer = run(engine)
+    assert (answer.text, answer.reason) == ("", Reason.LOW_CONFIDENCE)
+    assert "completion.min_confidence" in answer.detail
+    assert answer.trace.confidence is not None
+    assert 0.03 < answer.trace.confidence < 0.1
+    assert engine.closed
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, False),
+        ({"explicit": True}, True),
+        ({"min_confidence": 0.0}, True),
+        ({"min_confidence": 0.04}, True),
+        ({"min_confidence": 0.06}, False),
+        ({"min_confidence": 7.0}, False),
+        ({"min_confidence": -1.0}, True),
+    ],
+)
+def test_how_sure_is_sure_enough(fields: dict[str, Any], shown: bool) -> None:
+    answer = run(unsure("d(a, b):", 0.05), **fields)
+    assert answer.text == ("d(a, b):" if shown else "")
+
+
+def test_doubt_ends_an_answer_after_its_last_sure_line() -> None:
+    text = "\n    x = 1\n    y = 2\n    z = 3"
+    engine = unsure(text, 0.05)
+    job_ = job("def f():")
+    answer = Completer(engine, Settings()).complete(job_)
+    assert answer.text == "\n    x = 1\n    y = 2"
+    assert job_.written[0].raw == "\n    x = 1\n    y = 2\n"
+    assert not job_.written[0].ended
+    assert engine.closed
+
+
+def test_hidden_answers_are_not_kept_for_later() -> None:
+    job_ = job()
+    Completer(unsure("d(a, b):", 0.01), Settings()).complete(job_)
+    assert job_.written == []
+
+
+def test_when_its_time_is_up_an_answer_ends_with_whole_words() -> None:
+    engine = watched("d(alpha, " + "abcdefghijklmnopqrstuvwxyz0123456789" * 9)
+    engine.step_ms = 20
+    settings = Settings(completion=CompletionSettings(max_ms=150, max_tokens=400))
+    answer = Completer(engine, settings).complete(job(max_tokens=400))
+    assert answer.text == "d(alpha,"
+    assert engine.closed
+
+
+def test_tokens_that_run_out_leave_whole_lines() -> None:
+    engine = watched("\n    alpha = 1\n    beta = 2\n")
+    assert run(engine, "def f():", max_tokens=20).text == "\n    alpha = 1"
 
 
 @pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.SUPERSEDED])

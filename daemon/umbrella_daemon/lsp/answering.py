@@ -67,6 +67,7 @@ async def _complete(
         explicit=question.explicit,
         max_tokens=settings.max_tokens,
         max_lines=settings.max_lines,
+        min_confidence=settings.min_confidence,
         candidates=settings.candidates if question.explicit else 1,
     )
 

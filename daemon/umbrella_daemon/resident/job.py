@@ -37,6 +37,7 @@ class Job:
     received: float = field(default_factory=time.perf_counter)
     idle: bool = False  # nobody asked yet; gives way to everything
     stopped: str = ""  # reason to stop; the engine reads it before each forward pass
+    confidence: float | None = None  # probability of the first answer, once there is one
     written: list[Written] = field(default_factory=list)  # all the engine wrote, best first
 
     @property
@@ -113,6 +114,7 @@ class Job:
             ms={stage: round(ms, 3) for stage, ms in {**stats.ms, "total": self.age_ms}.items()},
             reason=reason,
             source=source,
+            confidence=self.confidence and round(self.confidence, 4),
         )
 
 

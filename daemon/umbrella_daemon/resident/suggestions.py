@@ -143,6 +143,8 @@ class SuggestionStore:
             request.path,
             request.max_tokens or self.limits.max_tokens,
             request.max_lines or self.limits.max_lines,
+            request.min_confidence,
+            request.explicit,  # it shows what is not sure, too
         )
 
     def _nearest(self, key: tuple[Owner, Situation], prefix: str) -> list[_Entry]:

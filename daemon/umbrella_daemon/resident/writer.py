@@ -2,21 +2,22 @@
 
 The first answer is the engine's own. Another begins with what the prompt is owed, spelled as in the
 first, and a token that the model rates lower; from there on it is the engine's own again. Time
-decides how many others there are, never what they say.
+decides how many others there are. An answer ends early where its time is up, the first one also
+where the model is no longer sure of it: then the best of it so far counts.
 """
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+from umbrella_daemon.resident.growth import Bounds, Growth
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.prompt import Prompt
-from umbrella_daemon.resident.stopping import Stopping
 from umbrella_daemon.resident.written import Written
 from umbrella_engine.errors import Cancelled
 from umbrella_engine.interface import Engine, Limits
 from umbrella_engine.stats import Stats
-from umbrella_engine.tokenizer import TextStream
 
 MARGIN_TOKENS: Final = 64  # kept free for what token healing makes the answer repeat
 OTHERS_SECONDS: Final = 1.0  # that somebody who has the first answer waits for others
@@ -25,15 +26,13 @@ OTHERS_SECONDS: Final = 1.0  # that somebody who has the first answer waits for 
 class Writer:
     """Writes what `engine` makes of `prompt`; everything it does ends when `job` is cancelled."""
 
-    def __init__(
-        self, engine: Engine, job: Job, prompt: Prompt, *, max_tokens: int, max_lines: int
-    ) -> None:
+    def __init__(self, engine: Engine, job: Job, prompt: Prompt, bounds: Bounds) -> None:
         self._engine = engine
         self._job = job
         self._prompt = prompt
-        self._max_lines = max_lines
+        self._bounds = bounds
         repeated = len(engine.tokenizer.encode(prompt.owed.decode(errors="ignore")))
-        self._max_tokens = max_tokens + min(repeated, MARGIN_TOKENS)
+        self._max_tokens = bounds.max_tokens + min(repeated, MARGIN_TOKENS)
 
     def write(self, stats: Stats) -> Written:
         """Give the engine's own answer; raises Cancelled."""
@@ -58,9 +57,8 @@ class Writer:
     ) -> Written:
         """Give the answer that starts with the tokens `beginning`."""
         tokenizer = self._engine.tokenizer
-        stream = TextStream(tokenizer, self._prompt.owed)
-        stopping = Stopping(self._job.request, self._max_lines)
-        tokens = list(beginning)
+        bounds = replace(self._bounds, min_confidence=0.0) if beginning else self._bounds
+        growth = Growth(self._job.request, tokenizer, self._prompt.owed, bounds, beginning)
         steps = self._engine.generate(
             [*self._prompt.ids, *beginning],
             Limits(max(1, self._max_tokens - len(beginning)), tokenizer.stop_ids),
@@ -68,16 +66,15 @@ class Writer:
             owed=self._owed_after(beginning),
             stats=stats,
         )
-        text = stream.push(beginning)
-        begun, most = len(text), max(len(beginning) + 1, self._max_tokens)
+        most = max(len(beginning) + 1, self._max_tokens)
         try:
             for step in steps:
-                tokens += step.tokens
-                text = stream.push(step.tokens)
-                if (stopped := stopping.update(text)) is not None:
-                    return Written(stopped, tokens, text, begun)
-            ended = len(tokens) < most
-            return Written(stopping.finish(text), tokens, text, begun, ended)
+                written = growth.push(step)
+                if written is not None:
+                    return written
+                if growth.is_late:
+                    return growth.end(ended=False)
+            return growth.end(ended=growth.tokens < most)
         finally:
             if isinstance(steps, Generator):  # ends the engine's work on it now
                 steps.close()

@@ -9,7 +9,8 @@ class Written:
 
     `raw` is all that was written, also beyond the place where the rules end `text`; its first
     `begun` characters were given to the engine, the rest is the engine's own. `ended` says that
-    the engine ended it by itself.
+    the engine ended it by itself. `probability` is that of all its tokens, or of those up to the
+    one at which it was no longer sure enough; `doubted` says that nothing of it is.
     """
 
     text: str
@@ -17,3 +18,5 @@ class Written:
     raw: str = ""
     begun: int = 0
     ended: bool = False
+    probability: float = 1.0
+    doubted: bool = False
