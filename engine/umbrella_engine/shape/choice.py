@@ -46,7 +46,7 @@ def predict(
     acceptance: Sequence[float], costs: Costs, max_nodes: int, max_depth: int
 ) -> list[Plan]:
     """Give the plans that acceptance by rank can judge: no draft, the best chain, the best tree."""
-    plans = [Plan("none", 1.0, costs.step(0))]
+    plans = [Plan("none", 1.0, costs.target.at(1))]
     if costs.draft is None or max_depth < 1 or max_nodes < 1:
         return plans
     chains = (chain(depth) for depth in range(1, min(max_depth, max_nodes) + 1))

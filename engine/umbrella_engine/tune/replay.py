@@ -1,0 +1,99 @@
+"""What a drafter would have brought on text that the target has written: no target pass is needed.
+
+In fp32 this is exactly what it brings, since speculation does not change the text.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from umbrella_engine.draft import Drafter
+from umbrella_engine.kv_cache import KVCache
+from umbrella_engine.language_model import ForwardPass, LanguageModel
+from umbrella_engine.shape import Shape
+from umbrella_engine.shape.choice import Plan, Preset
+from umbrella_engine.shape.costs import Costs
+from umbrella_engine.tree import ROOT, Tree
+
+
+class CountedPass:
+    """A forward pass that remembers how many rows it was asked for."""
+
+    def __init__(self, inner: ForwardPass) -> None:
+        self._inner = inner
+        self.cache: KVCache = inner.cache
+        self.device = inner.device
+        self.rows: list[int] = []
+
+    def forward(
+        self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
+    ) -> Tensor:
+        """Run it; see `language_model.ForwardPass`."""
+        self.rows.append(len(ids))
+        return self._inner.forward(ids, positions, lane, start, tail, first_row)
+
+
+@dataclass(slots=True)
+class Trial:
+    """What one drafter did on all texts so far."""
+
+    preset: Preset
+    drafter: Drafter
+    tokens: int = 0
+    steps: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # nodes, draft rows
+    seconds: float = 0.0  # spent in proposing
+
+    def replay(
+        self, prompt: Sequence[int], text: Sequence[int], draft: LanguageModel | None
+    ) -> None:
+        """Draft `text`, which the target wrote after `prompt`, and count."""
+        rows = _watched_rows(draft, prompt)
+        done = 0
+        with self.drafter.begin(prompt) as state:
+            while done < len(text):
+                rows.clear()
+                began = time.perf_counter()
+                tree = state.propose(len(text) - done - 1, b"", lambda: None)
+                self.seconds += time.perf_counter() - began
+                settled = list(text[done : done + 1 + agreed(tree, text[done:])])
+                self.steps.append((len(tree), tuple(rows)))
+                self.tokens += len(settled)
+                state.accept(settled)
+                done += len(settled)
+
+    def plan(self, costs: Costs, shape: Shape, depth: int, nodes: int) -> Plan:
+        """Give what it came to with this shape, or within these limits where it has none."""
+        total = sum(costs.step(size, rows) for size, rows in self.steps)
+        count = len(self.steps)
+        if len(shape):
+            depth, nodes = shape.depth, len(shape)
+        return Plan(self.preset, self.tokens / count, total / count, shape, depth, nodes)
+
+
+def agreed(tree: Tree, text: Sequence[int]) -> int:
+    """How many of the next tokens lie on a path of the tree; the last one is the bonus."""
+    node, count = ROOT, 0
+    for token in text[:-1]:
+        below = tree.child(node, token)
+        if below is None:
+            break
+        node, count = below, count + 1
+    return count
+
+
+def _watched_rows(draft: LanguageModel | None, prompt: Sequence[int]) -> list[int]:
+    """Give the list to which draft passes add their rows.
+
+    The draft model has read the prompt by then, as it has when a user types on.
+    """
+    if draft is None:
+        return []
+    watched = draft.decoder
+    if not isinstance(watched, CountedPass):
+        draft.decoder = watched = CountedPass(watched)
+    with draft.open(prompt) as context:
+        unread = context.prefill(prompt[context.length :], lambda: None)
+        context.evaluate(unread, Tree())
+    return watched.rows
