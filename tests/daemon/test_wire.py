@@ -76,7 +76,9 @@ def test_unknown_fields_of_a_newer_minor_version_are_ignored() -> None:
 
 
 def test_every_reply_survives_the_wire() -> None:
-    trace = wire.Trace(document="a.py", drafts={"suffix": wire.Drafted((2, 1), (1,), 4.5)}, ms={"total": 1.5})
+    trace = wire.Trace(
+        document="a.py", drafts={"suffix": wire.Drafted((2, 1), (1,), 4.5)}, ms={"total": 1.5}
+    )
     phase = wire.Phase("downloading", "fetching", 43)
     replies: list[wire.Reply] = [
         wire.Welcome(1, "0.1.0", 12),
