@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from tests.engine.tiny import VOCAB, TinyTokenizer, load_tiny, plain_greedy, save_family
 from umbrella_engine.config import DraftConfig
 from umbrella_engine.draft import Checkpoint, Draft, Drafter, presets
+from umbrella_engine.draft.drawn import drawing
 from umbrella_engine.draft.merge import MergedDrafter
+from umbrella_engine.draft.references import References
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import Cancelled
 from umbrella_engine.healing import Healing
-from umbrella_engine.interface import EngineInfo, Limits
+from umbrella_engine.interface import GREEDY, EngineInfo, Limits, Sampling
 from umbrella_engine.shape import defaults
 from umbrella_engine.shape.calibration import Calibration
 from umbrella_engine.shape.choice import Preset
@@ -26,6 +28,7 @@ from umbrella_engine.shape.costs import FREE, Prices
 from umbrella_engine.tree import Tree
 
 TEXT_TOKENS = 58  # the ids of TinyTokenizer that stand for text
+FIM = TinyTokenizer.fim
 LETTERS = "abcd \n"
 NEVER = 10**9
 PRESETS = get_args(Preset)
@@ -105,6 +108,8 @@ class Request:
     owed: bytes
     cancel_at: int  # which question to `cancelled` is answered with yes
     close_at: int  # after how many steps the caller loses interest
+    sampled: bool  # by chance, but of one token
+    remembered: bool  # whether the engine is told beforehand what is to come, and what is not
 
 
 @dataclass(frozen=True)
@@ -144,29 +149,34 @@ class World:
         return plain_greedy(self._next_logits, ids, n, owed, self.healing)
 
     def engine(self, scenario: Scenario) -> SpeculativeEngine:
+        references = References(scenario.draft.suffix_min_match, max_tokens=100)
         return SpeculativeEngine(
             info=EngineInfo("tiny", "target", scenario.drafter, "cpu", "float32", 256),
             tokenizer=self.tokenizer,
             target=load_tiny(self.folder / "target", capacity=320, chunk_tokens=8),
-            drafter=self._drafter(scenario),
+            drafter=self._drafter(scenario, references),
             healing=self.healing,
+            drawing=drawing(self._parts(scenario, "near", references)),
+            references=references,
         )
 
-    def _drafter(self, scenario: Scenario) -> Drafter:
+    def _drafter(self, scenario: Scenario, references: References) -> Drafter:
         chaos = RandomDrafter(self.truth, seed=len(scenario.order))
         if scenario.drafter == "random":
             return chaos
         if scenario.drafter == "switching":
-            parts = self._parts(scenario, "near")
+            parts = self._parts(scenario, "near", references)
             drafters = [presets.make(preset, parts) for preset in PRESETS]
             return SwitchingDrafter([*drafters, chaos], seed=len(scenario.order))
         if scenario.drafter == "merged with chaos":
-            drafters = [presets.make("merged", self._parts(scenario, "far")), chaos]
+            drafters = [presets.make("merged", self._parts(scenario, "far", references)), chaos]
             return MergedDrafter(drafters, scenario.draft.max_nodes, self.healing)
         preset, _, distance = scenario.drafter.partition(" ")
-        return presets.make(cast(Preset, preset), self._parts(scenario, distance or "near"))
+        return presets.make(
+            cast(Preset, preset), self._parts(scenario, distance or "near", references)
+        )
 
-    def _parts(self, scenario: Scenario, name: str) -> presets.Parts:
+    def _parts(self, scenario: Scenario, name: str, references: References) -> presets.Parts:
         costs = defaults.costs("cpu", 0.1)
         rates = [0.6, 0.2, 0.1]
         return presets.Parts(
@@ -178,13 +188,22 @@ class World:
             acceptance=rates,
             calibration=Calibration((-6.0, 0.0, 6.0), (-3.0, 1.0, 7.0)),
             model=load_tiny(self.folder / name, lanes=16, capacity=320, chunk_tokens=8),
+            references=references,
         )
+
+    def remember(self, engine: SpeculativeEngine, name: str, request: Request) -> None:
+        """Let the engine know a text that goes on as it should, and another way later on."""
+        truth = self.truth(request.ids, request.owed)
+        engine.remember(name, [*request.ids, *truth[:7], *request.ids, *truth[:3], *request.ids])
 
 
 def check(world: World, scenario: Scenario) -> None:
     """Run a scenario and compare every answer with the slow twin, token for token."""
     engine = world.engine(scenario)
     for requests in scenario.rounds:
+        for place, request in enumerate(requests):
+            if request.remembered:
+                world.remember(engine, str(place), request)
         answers: list[list[int]] = [[] for _ in requests]
         running = {
             place: run(engine, request, answers[place]) for place, request in enumerate(requests)
@@ -210,7 +229,13 @@ def run(engine: SpeculativeEngine, request: Request, answer: list[int]) -> Itera
         questions += 1
         return questions > request.cancel_at
 
-    steps = engine.generate(request.ids, Limits(request.max_tokens), cancelled, owed=request.owed)
+    steps = engine.generate(
+        request.ids,
+        Limits(request.max_tokens),
+        cancelled,
+        owed=request.owed,
+        sampling=Sampling(1.5, top_k=1) if request.sampled else GREEDY,
+    )
     try:
         for count, step in enumerate(steps):
             answer.extend(step.tokens)
@@ -232,7 +257,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         requests = []
         for _ in range(draw(st.integers(1, 3))):
             ids = list(draw(st.sampled_from(documents)))
-            kind = draw(st.sampled_from(["same", "typed", "cut", "edited", "other"]))
+            kind = draw(st.sampled_from(["same", "typed", "cut", "edited", "other", "hole"]))
             if kind == "typed":
                 ids += draw(st.lists(tokens, min_size=1, max_size=12))
             elif kind == "cut":
@@ -241,6 +266,16 @@ def scenarios(draw: st.DrawFn) -> Scenario:
                 ids[draw(st.integers(0, len(ids) - 1))] = draw(tokens)
             elif kind == "other":
                 ids = draw(st.lists(tokens, min_size=1, max_size=40))
+            elif kind == "hole":
+                start, end = sorted(draw(st.integers(0, len(ids))) for _ in range(2))
+                ids = [
+                    FIM.prefix,
+                    *ids[:start],
+                    FIM.suffix,
+                    *ids[end:],
+                    FIM.middle,
+                    *ids[start:end],
+                ]
             documents.append(ids)
             requests.append(draw(request_for(tuple(ids))))
         rounds.append(tuple(requests))
@@ -264,4 +299,6 @@ def request_for(ids: tuple[int, ...]) -> st.SearchStrategy[Request]:
         owed=st.text(LETTERS, max_size=5).map(str.encode),
         cancel_at=rarely,
         close_at=rarely,
+        sampled=st.sampled_from([False, False, True]),
+        remembered=st.booleans(),
     )

@@ -147,4 +147,4 @@ def test_the_law_notices(mutation: str, world: World, monkeypatch: pytest.Monkey
     place, name, broken = MUTATIONS[mutation]
     monkeypatch.setattr(place, name, broken)
     with pytest.raises(AssertionError):
-        law(world, 100)()
+        law(world, 300)()
