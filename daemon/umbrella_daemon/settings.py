@@ -42,6 +42,9 @@ class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     prefix_tokens: Annotated[int, Meta(ge=16)] = 1024
     suffix_tokens: Annotated[int, Meta(ge=0)] = 256
+    context_tokens: Annotated[int, Meta(ge=0)] = 512
+    layout: Literal["auto", "plain", "psm", "anchored", "spm", "spm-anchored", "sp"] = "auto"
+    healing: Literal["identifier", "token", "none"] = "identifier"
 
 
 class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

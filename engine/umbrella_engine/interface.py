@@ -68,6 +68,9 @@ class FimTokens:
     pad: int | None = None
     repo: int | None = None
     file: int | None = None
+    # the order the family was trained in: "psm" (prefix, suffix, middle), "spm" (suffix, prefix,
+    # middle) or "sp" (suffix, prefix, and the answer follows without a middle token)
+    order: str = "psm"
 
 
 @dataclass(frozen=True, slots=True)

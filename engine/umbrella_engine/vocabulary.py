@@ -20,17 +20,23 @@ from tokenizers import Tokenizer as Backend
 from umbrella_engine.errors import UnsupportedModel, WeightsError
 from umbrella_engine.interface import FimTokens
 
-_FIM: Final = (  # prefix, suffix, middle; families whose order is prefix, suffix, middle
+_FIM: Final = (  # prefix, suffix, middle
     ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen, CodeGemma, Granite 3 and 4
-    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),  # StarCoder, Granite Code, Stable Code, Yi
+    # StarCoder, Granite Code, Stable Code, Yi; Mellum, which was trained suffix first, as well
+    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
     ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),  # SantaCoder
     ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek  # noqa: RUF001
     ("▁<PRE>", "▁<SUF>", "▁<MID>"),  # CodeLlama
     ("<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"),  # CodeGeeX
+    ("<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"),  # Seed-Coder
+    ("[PREFIX]", "[SUFFIX]", "[MIDDLE]"),  # Codestral and other Mistral vocabularies
 )
+_ORDERS: Final = {"<[fim-prefix]>": "spm", "[PREFIX]": "sp"}  # of families that are not "psm"
 _PAD: Final = ("<|fim_pad|>", "<fim_pad>", "<fim-pad>")
-_REPO: Final = ("<|repo_name|>", "<repo_name>", "<reponame>")
-_FILE: Final = ("<|file_sep|>", "<|file_separator|>", "<file_sep>", "<filename>")
+_REPO: Final = ("<|repo_name|>", "<repo_name>", "<|reponame|>", "<reponame>")
+_FILE: Final = (
+    "<|file_sep|>", "<|file_separator|>", "<file_sep>", "<|filename|>", "<filename>",
+)  # fmt: skip
 _ENDS: Final = (  # end of text, end of turn and other marks after which no code follows
     "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|im_start|>",
     "<|end|>", "<|return|>", "<|EOT|>", "</s>", "<eos>", "<end_of_turn>", "<start_of_turn>",
@@ -38,7 +44,7 @@ _ENDS: Final = (  # end of text, end of turn and other marks after which no code
     "<gh_stars>", "<issue_start>", "<jupyter_start>", "<jupyter_code>", "<commit_before>",
 )  # fmt: skip
 _KNOWN: Final = frozenset((*(t for f in _FIM for t in f), *_PAD, *_REPO, *_FILE, *_ENDS))
-_CONTROL_SHAPE: Final = re.compile(r"<[|｜].+[|｜]>", re.DOTALL)  # noqa: RUF001
+_CONTROL_SHAPE: Final = re.compile(r"<[|｜].+[|｜]>|<\[.+\]>", re.DOTALL)  # noqa: RUF001
 _PADDING: Final = re.compile(r"\[PAD\d+\]|<unused_?\d+>")  # ids that only fill the embedding up
 _BYTE_PIECE: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -76,6 +82,7 @@ class Vocabulary:
                     pad=self._first(_PAD),
                     repo=self._first(_REPO),
                     file=self._first(_FILE),
+                    order=_ORDERS.get(family[0], "psm"),
                 )
         return None
 

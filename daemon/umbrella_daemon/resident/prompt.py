@@ -1,24 +1,41 @@
 """A request as the token ids the model reads, laid out so that typing only appends.
 
 Promises: at most `max_prompt_tokens` ids and at least one; while a line is typed, the ids of one
-keystroke begin with nearly all ids of the one before. Text at the cursor that may still grow into
-another token is taken back: the answer must spell it again (token healing). Line ends are read as
-line feeds. Knows text and ids, no model and no cache.
+keystroke begin with nearly all ids of the one before, where the layout puts that line last. Text at
+the cursor that may still grow into another token is taken back: the answer must spell it again
+(token healing). Line ends are read as line feeds. Knows text and ids, no model and no cache.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from umbrella_daemon.resident.window import before_and_typed, encoded, first_tokens
+from umbrella_daemon.resident.layouts import (
+    AFTER,
+    BEFORE,
+    CONTEXT,
+    TYPED,
+    Around,
+    Layout,
+    Room,
+    context_ids,
+    layout_for,
+)
 from umbrella_daemon.settings import PromptSettings
 from umbrella_daemon.wire import Complete
-from umbrella_engine.interface import FimTokens, Tokenizer
+from umbrella_engine.interface import Tokenizer
 
 _MOST_OWED: Final = 64  # bytes taken back; a word longer than this is healed at its end only
-_IDENTIFIER: Final = re.compile(r"[ \t]*\w*\Z")
-_BREAK_AND_IDENTIFIER: Final = re.compile(r"\s*\w*\Z")
+# what may still grow, by mode of healing; where tokens span lines, breaks and indentation may too
+_UNFINISHED: Final = {
+    "identifier": re.compile(r"[ \t]*\w*\Z"),
+    "token": re.compile(r"\Z"),
+}
+_UNFINISHED_ACROSS_LINES: Final = {
+    "identifier": re.compile(r"\s*\w*\Z"),
+    "token": re.compile(r"\Z"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,84 +47,6 @@ class Prompt:
     layout: str  # name of the layout, for the trace
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """Tokens there are for text."""
-
-    prefix: int
-    suffix: int
-
-
-class Layout(Protocol):
-    """One way to put the text around a cursor in order."""
-
-    def control_tokens(self) -> int:
-        """How many ids the layout adds to the text."""
-        ...
-
-    def lay_out(self, prefix: str, suffix: str, room: _Room) -> Prompt:
-        """Order the text around the cursor, no more of it than there is room for."""
-        ...
-
-
-class Anchored:
-    """Fill in the middle, with the current line after the middle token.
-
-    prefix token, lines before, suffix token, text after the cursor, middle token, typed text: what
-    is typed comes last, so nothing before it is computed again.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, fim: FimTokens) -> None:
-        self._tokenizer = tokenizer
-        self._fim = fim
-        self._start = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-
-    def control_tokens(self) -> int:
-        """How many ids the layout adds to the text."""
-        return len(self._start) + 3
-
-    def lay_out(self, prefix: str, suffix: str, room: _Room) -> Prompt:
-        """Order the text around the cursor, no more of it than there is room for."""
-        before, typed = before_and_typed(prefix, room.prefix, self._tokenizer)
-        typed_ids = _last(encoded(typed, self._tokenizer), room.prefix)
-        kept, owed = _take_back(typed_ids, typed, _IDENTIFIER, self._tokenizer)
-        before_ids = _last(encoded(_unix(before), self._tokenizer), room.prefix - len(kept))
-        suffix_ids = first_tokens(_unix(suffix), room.suffix, self._tokenizer)
-        ids = [
-            *self._start,
-            self._fim.prefix,
-            *before_ids,
-            self._fim.suffix,
-            *suffix_ids,
-            self._fim.middle,
-            *kept,
-        ]
-        return Prompt(ids, owed, "anchored")
-
-
-class Plain:
-    """The text before the cursor alone, for vocabularies without fill-in-the-middle tokens.
-
-    Line breaks and indentation before the cursor are taken back together with the word: these
-    vocabularies join them into one token, which a prompt ending in a bare break rules out.
-    """
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._start = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-
-    def control_tokens(self) -> int:
-        """How many ids the layout adds to the text."""
-        return 1
-
-    def lay_out(self, prefix: str, suffix: str, room: _Room) -> Prompt:
-        """Order the text before the cursor, no more of it than there is room for."""
-        text = _unix("".join(before_and_typed(prefix, room.prefix, self._tokenizer)))
-        ids = _last(self._tokenizer.encode(text), room.prefix)
-        kept, owed = _take_back(ids, text, _BREAK_AND_IDENTIFIER, self._tokenizer)
-        return Prompt([*self._start, *kept] or [_document_start(self._tokenizer)], owed, "plain")
-
-
 def build_prompt(
     request: Complete, tokenizer: Tokenizer, settings: PromptSettings, max_prompt_tokens: int
 ) -> Prompt:
@@ -115,27 +54,56 @@ def build_prompt(
 
     Raises ValueError when `max_prompt_tokens` leaves no room for the layout's own tokens.
     """
-    fim = tokenizer.fim
-    layout: Layout = Plain(tokenizer) if fim is None else Anchored(tokenizer, fim)
-    left = max_prompt_tokens - layout.control_tokens()
+    layout = layout_for(tokenizer.fim, settings.layout)
+    start = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+    left = max_prompt_tokens - max(1, len(start) + layout.controls)
     if left < 0:
         raise ValueError(
             f"a prompt of {max_prompt_tokens} tokens has no room for the "
-            f"{layout.control_tokens()} control tokens; raise engine.context_tokens"
+            f"{layout.controls + len(start)} control tokens; raise engine.context_tokens"
         )
-    suffix_tokens = min(settings.suffix_tokens, max(left - settings.prefix_tokens, left // 5))
-    prefix_tokens = min(settings.prefix_tokens, left - suffix_tokens)
-    return layout.lay_out(request.prefix, request.suffix, _Room(prefix_tokens, suffix_tokens))
+    context = context_ids(request, tokenizer, min(settings.context_tokens, left // 2))
+    left -= len(context)
+    suffix = min(settings.suffix_tokens, max(left - settings.prefix_tokens, left // 5))
+    suffix = suffix if AFTER in layout.parts else 0
+    around = Around(request, tokenizer, Room(min(settings.prefix_tokens, left - suffix), suffix))
+    ids, owed = _lay_out(layout, around, context, tokenizer, settings.healing)
+    return Prompt([*start, *ids] or [_document_start(tokenizer)], owed, layout.name)
+
+
+def _lay_out(
+    layout: Layout, around: Around, context: Sequence[int], tokenizer: Tokenizer, healing: str
+) -> tuple[list[int], bytes]:
+    """Give the ids of the parts in order, and what was taken back."""
+    texts: dict[str, Sequence[int]] = {CONTEXT: context, AFTER: around.after_ids()}
+    if layout.joins_line:
+        text = around.before + around.typed
+        kept, owed = _take_back(
+            around.joined_ids(), text, _UNFINISHED_ACROSS_LINES.get(healing), tokenizer
+        )
+        texts |= {BEFORE: kept, TYPED: []}
+    else:
+        kept, owed = _take_back(
+            around.typed_ids(), around.typed, _UNFINISHED.get(healing), tokenizer
+        )
+        texts |= {BEFORE: around.before_ids(len(kept)), TYPED: kept}
+    fim = tokenizer.fim
+    ids: list[int] = []
+    for part in layout.parts:
+        ids += texts[part] if part in texts else [getattr(fim, part)]
+    return ids, owed
 
 
 def _take_back(
-    ids: Sequence[int], text: str, unfinished: re.Pattern[str], tokenizer: Tokenizer
+    ids: Sequence[int], text: str, unfinished: re.Pattern[str] | None, tokenizer: Tokenizer
 ) -> tuple[Sequence[int], bytes]:
     """Part the ids of `text` into those to keep and the bytes of those taken back.
 
     Taken back are the tokens that touch what `unfinished` finds at the end of the text, at least
-    one, at most `_MOST_OWED` bytes (and never a part of a character).
+    one, at most `_MOST_OWED` bytes (and never a part of a character); none where it is None.
     """
+    if unfinished is None:
+        return ids, b""
     found = unfinished.search(text, max(0, len(text) - _MOST_OWED))
     wanted = max(1, len(found[0].encode())) if found else 1
     keep, owed = len(ids), b""
@@ -153,14 +121,6 @@ def _take_back(
 
 def _starts_inside_character(data: bytes) -> bool:
     return data[:1] != b"" and data[0] & 0b1100_0000 == 0b1000_0000
-
-
-def _last(ids: Sequence[int], count: int) -> Sequence[int]:
-    return ids[max(0, len(ids) - count) :]
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 def _document_start(tokenizer: Tokenizer) -> int:

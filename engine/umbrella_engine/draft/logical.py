@@ -16,6 +16,9 @@ def logical_order(ids: Sequence[int], fim: FimTokens | None) -> tuple[list[int],
     suffix = _last(ids, fim.suffix, middle) if fim is not None and middle > 0 else -1
     if suffix < 0:
         return ids, []
+    prefix = _last(ids, fim.prefix, middle) if fim is not None else -1
+    if prefix > suffix:  # the text after the cursor comes first
+        return ids[:suffix] + ids[prefix + 1 : middle] + ids[middle + 1 :], ids[suffix + 1 : prefix]
     return ids[:suffix] + ids[middle + 1 :], ids[suffix + 1 : middle]
 
 
