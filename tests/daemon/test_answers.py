@@ -1,14 +1,22 @@
 """The daemon answers what it knows at once, and gets ready for what comes next."""
 
 import asyncio
+import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.daemon.chain import Chain, Person
+from tests.daemon.chain import ask as ask_engine
 from tests.daemon.test_service import served
-from tests.daemons import Home, RawClient, complete
+from tests.daemons import SECONDS, Home, RawClient, complete
 from umbrella_daemon import wire
+from umbrella_daemon.resident.answers import Answers
+from umbrella_daemon.resident.completer import Completer
+from umbrella_daemon.resident.scheduler import Scheduler
+from umbrella_daemon.settings import load_settings
 from umbrella_daemon.wire import Completed, Reason
 
 ANSWERS = [
@@ -140,3 +148,46 @@ async def test_windows_know_nothing_of_each_other(home: Home) -> None:
         await ask(one, 1, "x = ")
         assert (await ask(other, 1, "x = y")).trace.source == "engine"
         assert (await ask(one, 2, "x = y")).trace.source == "store"
+
+
+async def edit_at_random(seed: int, sources: Counter[str]) -> None:
+    """Edit faster than the engine writes; whatever is shown must be what it would have written."""
+    rng, loop = random.Random(seed), asyncio.get_running_loop()
+    engine = Chain()
+    engine.step_ms, engine.tokens_per_step = 0.2, 3
+    settings = load_settings(environ={})
+    completer, reference = Completer(engine, settings), Completer(Chain(), settings)
+    scheduler = Scheduler(lambda: None, completer.complete)
+    answers = Answers(settings, scheduler, loop.call_soon_threadsafe)
+    scheduler.start()
+    person = Person(
+        rng, before=rng.choice(("x = ", "def f(a):\n    ")), after=rng.choice(("", ")"))
+    )
+    asked: list[tuple[wire.Complete, asyncio.Future[Completed]]] = []
+    for number in range(40):
+        person.edit()
+        request = complete(number, person.before, suffix=person.after, max_lines=3)
+        answer: asyncio.Future[Completed] = loop.create_future()
+        answers.complete(1, request, answer.set_result)
+        asked.append((request, answer))
+        if rng.random() < 0.3:
+            scheduler.cancel(1, number)
+        await asyncio.sleep(rng.choice((0, 0, 0.001, 0.01)))
+        if answer.done() and answer.result().text:
+            person.shown = answer.result()
+    async with asyncio.timeout(SECONDS):
+        done = [(request, await answer) for request, answer in asked]
+    scheduler.close()
+    assert scheduler.join(SECONDS)
+    for request, own in done:
+        sources[own.reason or own.trace.source] += 1
+        if own.reason not in (Reason.SUPERSEDED, Reason.CANCELLED):
+            _, right = ask_engine(reference, request)
+            assert (own.text, own.reason) == (right.text, right.reason), (seed, request)
+
+
+async def test_under_any_edits_and_timing_only_what_the_engine_would_say_is_shown() -> None:
+    sources = Counter[str]()
+    for seed in range(40):
+        await edit_at_random(seed, sources)
+    assert min(sources["store"], sources["prefetch"], sources["engine"]) > 20, sources

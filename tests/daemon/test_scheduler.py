@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import Queue
 
 import pytest
@@ -19,6 +20,8 @@ class Bench:
     def __init__(self) -> None:
         self.answers: Queue[Completed] = Queue()
         self.begun: Queue[int] = Queue()  # ids of requests, as they are taken up
+        self.kept: Queue[Completed] = Queue()
+        self.asked_again: Queue[int] = Queue()
         self.go_on = threading.Semaphore(0)
         self.loads = 0
         self.loaded = threading.Event()
@@ -27,7 +30,9 @@ class Bench:
     def submit(
         self, number: int, document: str = "a", client: int = 1, explicit: bool = False
     ) -> Job:
-        request = Complete(number, document, 1, "python", f"/x/{document}", "", "", explicit)
+        request = Complete(
+            number, document, 1, "python", f"/x/{document}", f"{number}.", "", explicit
+        )
         job = Job(client, request, self.answers.put)
         self.scheduler.submit(job)
         return job
@@ -37,20 +42,27 @@ class Bench:
         jobs = []
         for number in numbers:
             request = Complete(number, "a", 0, "python", "/x/a", f"{number}", "")
-            jobs.append(Job(client, request, self.answers.put, idle=True))
+            job = Job(client, request, self._refuse, keep=self.answers.put, idle=True)
+            jobs.append(job)
         self.scheduler.prepare(jobs)
         return jobs
 
-    def ask_for(self, number: int, prefix: str, document: str = "a") -> None:
+    def ask_for(self, number: int, prefix: str) -> Job:
         """Ask at the end of `prefix`."""
-        request = Complete(number, document, 5, "python", f"/x/{document}", prefix, "")
-        self.scheduler.submit(Job(1, request, self.answers.put))
+        request = Complete(number, "a", 5, "python", "/x/a", prefix, "")
+        again = partial(self.asked_again.put, number)
+        job = Job(1, request, self.answers.put, keep=self.kept.put, again=again)
+        self.scheduler.submit(job)
+        return job
 
     def answer(self) -> Completed:
         return self.answers.get(timeout=SECONDS)
 
     def taken_up(self) -> int:
         return self.begun.get(timeout=SECONDS)
+
+    def _refuse(self, completed: Completed) -> None:
+        raise AssertionError("nobody asked for it")
 
     def _load(self) -> None:
         self.loads += 1
@@ -147,11 +159,15 @@ def test_cancel_stops_the_running_and_the_queued(bench: Bench) -> None:
     assert outcome(bench.answer()) == (2, Reason.CANCELLED)
     bench.scheduler.cancel(2, 1)  # another client's request 1
     assert not running.cancelled()
+    bench.submit(3, document="b")
     bench.scheduler.cancel(1, 1)
     assert running.cancelled()
     bench.scheduler.cancel(1, 1)
     bench.go_on.release()
     assert outcome(bench.answer()) == (1, Reason.CANCELLED)
+    assert bench.taken_up() == 3
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (3, "text 3")
 
 
 def test_the_first_reason_to_stop_is_the_one_that_is_told(bench: Bench) -> None:
@@ -278,17 +294,17 @@ def test_a_request_stops_what_is_prepared_and_what_was_to_be(bench: Bench) -> No
     assert bench.begun.empty()
 
 
-def test_a_request_for_just_what_is_prepared_waits_for_it(bench: Bench) -> None:
-    (preparing,) = bench.prepare(11)
-    assert bench.taken_up() == 11
-    bench.ask_for(1, "11")
-    assert not preparing.cancelled()
-    bench.go_on.release()
-    assert outcome(bench.answer()) == (11, "text 11")
-    adopted = bench.answer()
-    assert outcome(adopted) == (1, "text 11")
-    assert (adopted.trace.source, adopted.trace.version) == ("prefetch", 5)
-    assert bench.begun.empty()
+def test_a_request_that_preparing_leads_to_waits_and_is_asked_again(bench: Bench) -> None:
+    for number, prefix in ((11, "11"), (12, "12typed")):
+        (preparing,) = bench.prepare(number)
+        assert bench.taken_up() == number
+        preparing.progress = "typed and more"
+        bench.ask_for(1, prefix)
+        assert not preparing.cancelled()
+        bench.go_on.release()
+        assert outcome(bench.answer()) == (number, f"text {number}")
+        assert bench.asked_again.get(timeout=SECONDS) == 1
+        assert bench.begun.empty()
 
 
 def test_a_request_that_waited_for_it_can_be_superseded(bench: Bench) -> None:
@@ -300,6 +316,80 @@ def test_a_request_that_waited_for_it_can_be_superseded(bench: Bench) -> None:
     assert preparing.cancelled()
     bench.go_on.release()
     assert outcome(bench.answer()) == (11, Reason.SUPERSEDED)
+    assert bench.taken_up() == 2
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (2, "text 2")
+
+
+def test_what_is_written_goes_on_while_typing_agrees_with_it(bench: Bench) -> None:
+    first = bench.ask_for(1, "x = ")
+    assert bench.taken_up() == 1
+    bench.ask_for(2, "x = a")  # nothing is written yet
+    assert outcome(bench.answer()) == (1, Reason.SUPERSEDED)
+    assert not first.cancelled()
+    first.progress = "ab"
+    bench.ask_for(3, "x = ab")
+    assert outcome(bench.answer()) == (2, Reason.SUPERSEDED)
+    assert not first.cancelled()
+    bench.go_on.release()
+    assert outcome(bench.kept.get(timeout=SECONDS)) == (1, "text 1")
+    assert bench.asked_again.get(timeout=SECONDS) == 3
+    assert bench.begun.empty()
+
+
+def test_it_stops_once_it_writes_something_else(bench: Bench) -> None:
+    first = bench.ask_for(1, "x = ")
+    assert bench.taken_up() == 1
+    bench.ask_for(2, "x = a")
+    bench.answer()
+    first.progress = "b"
+    assert first.cancelled()
+    bench.go_on.release()
+    assert bench.kept.get(timeout=SECONDS).text == ""
+    assert bench.asked_again.get(timeout=SECONDS) == 2
+
+
+def test_what_disagrees_already_or_wants_more_answers_is_superseded_as_ever(bench: Bench) -> None:
+    first = bench.ask_for(1, "x = ")
+    assert bench.taken_up() == 1
+    first.progress = "b"
+    bench.ask_for(2, "x = a")
+    assert first.stopped == Reason.SUPERSEDED
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (1, Reason.SUPERSEDED)
+    assert bench.taken_up() == 2
+    bench.go_on.release()
+    assert outcome(bench.answer()) == (2, "text 2")
+
+
+def test_what_is_taken_back_goes_on_for_a_moment_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("umbrella_daemon.resident.scheduler.LINGER_SECONDS", 0.0)
+    job = bench.ask_for(1, "x = ")
+    assert bench.taken_up() == 1
+    bench.scheduler.cancel(1, 1)
+    assert outcome(bench.answer()) == (1, Reason.CANCELLED)
+    assert job.cancelled()
+    bench.ask_for(2, "x = a")  # in time
+    assert not job.cancelled()
+    bench.scheduler.cancel(1, 2)
+    assert outcome(bench.answer()) == (2, Reason.CANCELLED)
+    assert job.cancelled()
+    bench.go_on.release()
+    bench.kept.get(timeout=SECONDS)
+    assert bench.begun.empty()
+
+
+def test_what_was_taken_back_gives_way_to_other_documents(bench: Bench) -> None:
+    job = bench.ask_for(1, "x = ")
+    assert bench.taken_up() == 1
+    bench.scheduler.cancel(1, 1)
+    bench.answer()
+    assert not job.cancelled()
+    bench.submit(2, document="b")
+    assert job.cancelled()
+    bench.go_on.release()
     assert bench.taken_up() == 2
     bench.go_on.release()
     assert outcome(bench.answer()) == (2, "text 2")

@@ -10,7 +10,7 @@ from typing import Final
 
 from umbrella_daemon.resident.foresight import likely
 from umbrella_daemon.resident.habits import Habits
-from umbrella_daemon.resident.job import PREFETCH, STORE, Job
+from umbrella_daemon.resident.job import PREFETCH, STORE, Job, Key
 from umbrella_daemon.resident.postprocess import Shown
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.resident.suggestions import Found, Limits, SuggestionStore
@@ -21,7 +21,7 @@ from umbrella_engine.stats import Stats
 # answers that say what the engine makes of a state, not what became of a request
 _LASTING: Final = frozenset({"", Reason.EMPTY, Reason.REPEATS, Reason.LOW_CONFIDENCE})
 
-Call = Callable[..., None]  # calls a function in the event loop's thread, from any thread
+Call = Callable[..., object]  # calls a function in the event loop's thread, from any thread
 Reply = Callable[[Completed], None]
 
 
@@ -34,21 +34,22 @@ class Answers:
         self._scheduler = scheduler
         self._call = call
         self._prefetches, self._warms_up = suggestions.prefetch, suggestions.warm_up
+        self._newest: dict[Key, Job] = {}
         self.habits = Habits()
         self.store = SuggestionStore(limits, suggestions.max_entries, suggestions.max_kb * 1024)
 
     def complete(self, client: int, request: Complete, reply: Reply) -> None:
         """Answer `request` of `client` by `reply`, at once where the answer is known."""
-        job = Job(client, request, lambda done: self._call(self._written, job, done, reply))
+        job = Job(
+            client,
+            request,
+            answer=lambda done: self._call(self._answer, job, done, reply),
+            keep=lambda done: self._call(self._keep, job, done),
+            again=lambda: self._call(self._ask, job, reply),
+        )
         self.habits.watch(client, request)
-        stats = Stats()
-        with stats.stage("store"):
-            found = self.store.find(client, request)
-        if found is None:
-            self._scheduler.submit(job)
-        else:
-            self._scheduler.supersede(job.key)
-            self._give(job, _known(job, found, stats), reply)
+        self._newest[job.key] = job
+        self._ask(job, reply)
 
     def warm(self, client: int, request: Complete) -> None:
         """Prepare the answer to `request` while nothing is asked."""
@@ -58,20 +59,40 @@ class Answers:
     def leave(self, client: int) -> None:
         """Forget a client and stop its work."""
         self._scheduler.leave(client)
+        for key in [key for key in self._newest if key[0] == client]:
+            del self._newest[key]
         self.store.forget(client)
         self.habits.forget(client)
 
-    def _written(self, job: Job, completed: Completed, reply: Reply | None = None) -> None:
-        """Keep what the engine wrote, and answer whoever asked for it."""
+    def _ask(self, job: Job, reply: Reply) -> None:
+        """Answer `job` out of the store, else have the engine do it."""
+        if self._newest.get(job.key) is not job:
+            reply(job.silence(Reason.SUPERSEDED))
+            return
+        stats = Stats()
+        with stats.stage("store"):
+            found = self.store.find(job.client, job.request)
+        if found is None:
+            self._scheduler.submit(job)
+        else:
+            self._scheduler.supersede(job.key)
+            self._give(job, _known(job, found, stats), reply)
+
+    def _answer(self, job: Job, completed: Completed, reply: Reply) -> None:
+        self._keep(job, completed)
+        self._give(job, completed, reply)
+
+    def _keep(self, job: Job, completed: Completed) -> None:
+        """Remember what the engine wrote."""
         if completed.reason in _LASTING and job.written:
             self.store.add(
                 job.client, job.request, job.written, completed.alternatives, prepared=job.idle
             )
-        if reply is not None:
-            self._give(job, completed, reply)
 
     def _give(self, job: Job, completed: Completed, reply: Reply) -> None:
         """Answer, and go on with what may come next."""
+        if self._newest.get(job.key) is job:
+            del self._newest[job.key]
         reply(completed)
         if completed.reason in _LASTING:
             self.habits.show(job.client, job.request, completed.text, completed.replace_after)
@@ -91,8 +112,18 @@ class Answers:
         )
 
     def _preparation(self, client: int, request: Complete) -> Job:
-        job = Job(client, request, lambda done: self._call(self._written, job, done), idle=True)
+        job = Job(
+            client,
+            request,
+            answer=_nobody,
+            keep=lambda done: self._call(self._keep, job, done),
+            idle=True,
+        )
         return job
+
+
+def _nobody(_: Completed) -> None:
+    """Nobody asked."""
 
 
 def _known(job: Job, found: Found, stats: Stats) -> Completed:

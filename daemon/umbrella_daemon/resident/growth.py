@@ -75,6 +75,11 @@ class Growth:
         return self._written(text, ended=ended)
 
     @property
+    def text(self) -> str:
+        """All that is written so far."""
+        return self._stream.text
+
+    @property
     def tokens(self) -> int:
         """How many tokens there are."""
         return len(self._tokens)

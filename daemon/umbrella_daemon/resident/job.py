@@ -3,6 +3,7 @@
 Each answer carries its trace. A trace names the file, never its directory or its text.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,15 +28,33 @@ PREFETCH: Final = "prefetch"  # it was prepared while nothing was asked
 Key = tuple[int, str]
 
 
+def _forget(*_: object) -> None:
+    """Do nothing with it."""
+
+
+def _agree(written: str, typed: str) -> bool:
+    """Whether a text so far and what was typed may come to the same."""
+    return written.startswith(typed) or typed.startswith(written)
+
+
+def _without_place(request: Complete) -> Complete:
+    return replace(request, id=0, version=0, prefix="")
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A request, who asked and where the answer goes."""
 
     client: int  # connection it came from
     request: Complete
-    answer: Callable[[Completed], None]  # called once, from any thread
+    answer: Callable[[Completed], object]  # called once, from any thread
     received: float = field(default_factory=time.perf_counter)
-    idle: bool = False  # nobody asked yet; gives way to everything
+    keep: Callable[[Completed], object] = _forget  # called instead where nobody waits any more
+    again: Callable[[], object] = _forget  # called where something else may have answered it
+    idle: bool = False  # nobody waits for it; gives way to everything
+    deadline: float = math.inf  # by `time.perf_counter`
+    progress: str = ""  # what is written so far
+    wanted: str | None = None  # what has to be the beginning of it for the request that waits
     stopped: str = ""  # reason to stop; the engine reads it before each forward pass
     confidence: float | None = None  # probability of the first answer, once there is one
     written: list[Written] = field(default_factory=list)  # all the engine wrote, best first
@@ -45,23 +64,29 @@ class Job:
         """Whose newest request wins."""
         return self.client, self.request.document
 
+    def is_request(self, client: int, number: int) -> bool:
+        """Whether somebody waits for this as request `number` of `client`."""
+        return not self.idle and self.client == client and self.request.id == number
+
     def prepares(self, other: "Job") -> bool:
-        """Whether nobody asked for this, and its answer is just what `other` is to get."""
+        """Whether the answer to this is just what `other` is to get."""
+        return self.leads_to(other) and self.typed_before(other) == ""
+
+    def leads_to(self, other: "Job") -> bool:
+        """Whether `other` asks for this, or for what is left of it once its beginning is typed."""
+        ours, theirs = self.request, other.request
         return (
-            self.idle
+            self.stopped == ""
             and self.client == other.client
-            and replace(self.request, id=0, version=0) == replace(other.request, id=0, version=0)
+            and ours.candidates == theirs.candidates == 1
+            and theirs.prefix.startswith(ours.prefix)
+            and _agree(self.progress, self.typed_before(other))
+            and _without_place(ours) == _without_place(theirs)
         )
 
-    def adopt(self, completed: Completed) -> Completed:
-        """Give the answer that was being prepared when this was asked."""
-        trace = replace(
-            completed.trace,
-            version=self.request.version,
-            source=PREFETCH,
-            ms={**completed.trace.ms, "total": round(self.age_ms, 3)},
-        )
-        return replace(completed, id=self.request.id, trace=trace)
+    def typed_before(self, other: "Job") -> str:
+        """Give what was typed between this and `other`."""
+        return other.request.prefix[len(self.request.prefix) :]
 
     @property
     def age_ms(self) -> float:
@@ -70,7 +95,11 @@ class Job:
 
     def cancelled(self) -> bool:
         """Whether nobody wants the answer any more."""
-        return self.stopped != ""
+        return (
+            self.stopped != ""
+            or time.perf_counter() > self.deadline
+            or (self.wanted is not None and not _agree(self.progress, self.wanted))
+        )
 
     def shown(
         self,

@@ -8,7 +8,9 @@ everything else within one forward pass. Knows nothing of sockets, prompts or mo
 """
 
 import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -17,6 +19,8 @@ from umbrella_daemon.resident.job import Job, Key
 from umbrella_daemon.wire import Completed, Reason
 
 log: Final = logging.getLogger(__name__)
+
+LINGER_SECONDS: Final = 0.25  # that the engine goes on with what was taken back
 
 
 class Scheduler:
@@ -38,49 +42,71 @@ class Scheduler:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Queue `job`; the older request of its document is answered `superseded`."""
+        """Queue `job`; the older request of its document is answered `superseded`.
+
+        Where what is being written leads to `job` it goes on, and `job` is asked again after it.
+        """
         with self._changed:
             closed = self._closed
-            older = None if closed else self._waiting.get(job.key)
+            older = []
             if not closed:
+                older = [self._waiting[job.key]] if job.key in self._waiting else []
                 self._waiting[job.key] = job
-                if self._running is None or not self._running.prepares(job):
-                    self._stop_running(job.key, Reason.SUPERSEDED)
+                older += self._make_way_for(job)
                 self._idle.clear()
                 self._changed.notify()
         if closed:
             job.answer(job.silence(Reason.CANCELLED, "The daemon is stopping."))
-        if older is not None:
-            older.answer(older.silence(Reason.SUPERSEDED))
+        for one in older:
+            one.answer(one.silence(Reason.SUPERSEDED))
 
     def supersede(self, key: Key) -> None:
         """Stop the requests of a document: a newer one was answered without the engine."""
         with self._changed:
             older = self._waiting.pop(key, None)
-            if self._running is not None and not self._running.idle:
-                self._stop_running(key, Reason.SUPERSEDED)
+            if self._running is not None and not self._running.idle and self._running.key == key:
+                self._stop_running(Reason.SUPERSEDED)
         if older is not None:
             older.answer(older.silence(Reason.SUPERSEDED))
 
     def prepare(self, jobs: Sequence[Job]) -> None:
         """Do `jobs` while nothing is asked, instead of those named before.
 
-        What is prepared right now goes on where it is among them. Only those that are begun are
-        answered.
+        What is prepared right now goes on where it is among them. None of them is answered; those
+        that are done are kept.
         """
         with self._changed:
             running = self._running
             if running is not None and running.idle:
                 others = [job for job in jobs if not running.prepares(job)]
-                if len(others) == len(jobs):
-                    running.stopped = running.stopped or Reason.SUPERSEDED
+                if len(others) < len(jobs):
+                    running.deadline = math.inf
+                elif not self._waiting:
+                    self._stop_running(Reason.SUPERSEDED)
                 jobs = others
             self._idle = deque(() if self._closed else jobs)
             self._changed.notify()
 
     def cancel(self, client: int, request: int) -> None:
-        """Stop request `request` of `client`; nothing happens when it is answered already."""
-        self._drop(lambda job: not job.idle and job.client == client and job.request.id == request)
+        """Stop request `request` of `client`; nothing happens when it is answered already.
+
+        An editor takes a request back when a key is pressed. The next request may well ask for the
+        rest of what is being written, so the engine goes on for a moment unless something else is
+        to do.
+        """
+        with self._changed:
+            running = self._running
+            if running is None or self._waiting or not running.is_request(client, request):
+                running = None
+            else:
+                running.idle = True
+        if running is not None:
+            running.answer(running.silence(Reason.CANCELLED))
+        elif not self._drop(lambda job: job.is_request(client, request)):
+            return
+        with self._changed:
+            if self._running is not None and self._running.idle and not self._waiting:
+                self._running.deadline = time.perf_counter() + LINGER_SECONDS
 
     def leave(self, client: int) -> None:
         """Stop everything that `client` asked for."""
@@ -104,7 +130,8 @@ class Scheduler:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def _drop(self, unwanted: Callable[[Job], bool]) -> None:
+    def _drop(self, unwanted: Callable[[Job], bool]) -> bool:
+        """Answer what is unwanted among those that wait, and stop what runs if it is."""
         with self._changed:
             dropped = [job for job in self._waiting.values() if unwanted(job)]
             for job in dropped:
@@ -114,16 +141,28 @@ class Scheduler:
                 self._running.stopped = self._running.stopped or Reason.CANCELLED
         for job in dropped:
             job.answer(job.silence(Reason.CANCELLED))
+        return bool(dropped)
 
-    def _stop_running(self, key: Key, reason: str) -> None:
+    def _make_way_for(self, job: Job) -> list[Job]:
+        """Stop what runs if `job` needs it; give it if it goes on although nobody waits for it."""
         running = self._running
-        if running is not None and (running.idle or running.key == key):
-            running.stopped = running.stopped or reason
+        if running is None:
+            return []
+        if running.leads_to(job):
+            running.deadline, running.wanted = math.inf, running.typed_before(job)
+            asked, running.idle = not running.idle, True
+            return [running] if asked else []
+        if running.idle or running.key == job.key:
+            self._stop_running(Reason.SUPERSEDED)
+        return []
+
+    def _stop_running(self, reason: str) -> None:
+        if self._running is not None:
+            self._running.stopped = self._running.stopped or reason
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._running = None
                 self._changed.wait_for(self._due)
                 if self._closed:
                     return
@@ -133,9 +172,23 @@ class Scheduler:
             if job is None:
                 self._load()
             else:
-                completed = self._serve(job)
-                job.answer(completed)
-                self._share(job, completed)
+                self._finish(job, self._serve(job))
+
+    def _finish(self, job: Job, completed: Completed) -> None:
+        """Hand over what came of `job`, and have the request that waited for it asked again."""
+        with self._changed:
+            self._running = None
+            following = self._waiting.get(job.key) if job.idle else None
+            if following is not None and job.wanted is not None and not job.stopped:
+                del self._waiting[job.key]
+            else:
+                following = None
+        if job.idle:
+            job.keep(completed)
+        else:
+            job.answer(completed)
+        if following is not None:
+            following.again()
 
     def _due(self) -> bool:
         return bool(self._closed or self._load_wanted or self._waiting or self._idle)
@@ -148,15 +201,6 @@ class Scheduler:
         job = next((job for job in jobs if job.request.explicit), None) or next(iter(jobs))
         del self._waiting[job.key]
         return job
-
-    def _share(self, done: Job, completed: Completed) -> None:
-        """Answer with what was being prepared when somebody asked for just that."""
-        with self._changed:
-            job = self._waiting.get(done.key)
-            if job is None or done.stopped or not done.prepares(job):
-                return
-            del self._waiting[job.key]
-        job.answer(job.adopt(completed))
 
     def _serve(self, job: Job) -> Completed:
         try:

@@ -108,7 +108,7 @@ class SuggestionStore:
                 one.ended,
                 prepared,
             )
-            if rank == 0:
+            if rank == 0 and not one.late:
                 entry.text = one.text
                 entry.alternatives, entry.candidates = alternatives, max(1, request.candidates)
             self._put(entry)

@@ -70,10 +70,12 @@ class Writer:
         try:
             for step in steps:
                 written = growth.push(step)
+                if not beginning:
+                    self._job.progress = growth.text
                 if written is not None:
                     return written
                 if growth.is_late:
-                    return growth.end(ended=False)
+                    return replace(growth.end(ended=False), late=True)
             return growth.end(ended=growth.tokens < most)
         finally:
             if isinstance(steps, Generator):  # ends the engine's work on it now

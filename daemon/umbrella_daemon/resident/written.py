@@ -10,7 +10,8 @@ class Written:
     `raw` is all that was written, also beyond the place where the rules end `text`; its first
     `begun` characters were given to the engine, the rest is the engine's own. `ended` says that
     the engine ended it by itself. `probability` is that of all its tokens, or of those up to the
-    one at which it was no longer sure enough; `doubted` says that nothing of it is.
+    one at which it was no longer sure enough; `doubted` says that nothing of it is. `late` says
+    that its time was up: asked again, the engine might say more.
     """
 
     text: str
@@ -20,3 +21,4 @@ class Written:
     ended: bool = False
     probability: float = 1.0
     doubted: bool = False
+    late: bool = False
