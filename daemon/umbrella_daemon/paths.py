@@ -66,6 +66,11 @@ def models_directory(settings: Settings) -> Path:
     return platformdirs.user_cache_path(NAME, appauthor=False) / "models"
 
 
+def tunings_directory() -> Path:
+    """Give the directory of what `umbrella tune` measured, whether it exists or not."""
+    return platformdirs.user_data_path(NAME, appauthor=False) / "tuning"
+
+
 def _named_socket(name: str) -> Path:
     path = Path(name).expanduser().absolute()
     if len(os.fsencode(path)) > MAX_SOCKET_BYTES:

@@ -21,7 +21,7 @@ def run(*arguments: str) -> Result:
 def test_every_command_is_listed_with_a_line_of_help() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for name in ("complete", "demo", "doctor", "logs", "models", "start", "status", "stop"):
+    for name in ("complete", "demo", "doctor", "logs", "models", "start", "status", "stop", "tune"):
         assert re.search(rf"^  {name} +[A-Z].*\.$", result.output, re.MULTILINE), name
 
 

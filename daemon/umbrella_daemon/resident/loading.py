@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from umbrella_daemon.paths import models_directory
+from umbrella_daemon.paths import models_directory, tunings_directory
 from umbrella_daemon.settings import Settings
+from umbrella_daemon.tuned import summary, tuning_of
 from umbrella_daemon.wire import Phase
+from umbrella_engine.config import PairConfig
+from umbrella_engine.errors import EngineError
 from umbrella_engine.interface import Engine, Progress, Report
 from umbrella_engine.script import Script, read_script
 
@@ -49,8 +52,19 @@ def load_engine(settings: Settings, report: Report) -> Loaded:
         models_directory(settings),
         report,
         offline=settings.models.offline,
+        tunings=tunings_directory(),
     )
-    return Loaded(engine, f"{pair.name}: {why}")
+    return Loaded(engine, f"{pair.name}: {why}{_tuned(pair, settings)}")
+
+
+def _tuned(pair: PairConfig, settings: Settings) -> str:
+    """Say what tuning is in force; one that cannot be read was told of while loading."""
+    try:
+        tuning = tuning_of(pair, settings)
+    except EngineError:
+        return ""
+    in_force = tuning is not None and settings.draft.enabled and settings.draft.preset == "auto"
+    return f"; {summary(tuning)}" if tuning is not None and in_force else ""
 
 
 class PhaseReport:

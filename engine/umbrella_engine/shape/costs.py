@@ -30,13 +30,14 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def at(self, rows: int) -> float:
         """Milliseconds at `rows`: straight between what was measured, flat below, as steep above.
 
-        A wider pass never costs less: dips are noise of the measurement.
+        A wider pass never costs less, and what disturbs a measurement makes it longer: where a
+        wider pass was faster, its time holds for the narrower one too.
         """
         return float(self.table(rows)[rows])
 
     def table(self, most: int) -> NDArray[np.float64]:
         """Milliseconds at 0 … `most` rows; no rows, no time."""
-        rows, ms = list(self.rows), list(np.maximum.accumulate(self.ms))
+        rows, ms = list(self.rows), list(np.minimum.accumulate(self.ms[::-1])[::-1])
         if len(rows) > 1 and most > rows[-1]:
             slope = (ms[-1] - ms[-2]) / (rows[-1] - rows[-2])
             ms.append(ms[-1] + slope * (most - rows[-1]))

@@ -1,0 +1,90 @@
+"""`umbrella tune`: what it stores, what it shows, and that a daemon says what is in force."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests import bpe
+from tests.daemons import Home
+from tests.engine.tiny import save_family
+from umbrella_daemon import paths
+from umbrella_daemon.cli import main
+from umbrella_daemon.resident.loading import load_engine
+from umbrella_daemon.settings import load_settings
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    return Home(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def pair(home: Home) -> Path:
+    """A tiny pair's TOML."""
+    for role in ("target", "draft"):
+        folder = home.path / role
+        folder.mkdir()
+        size = bpe.write(folder, "fim").vocab_size
+        save_family("qwen2", folder, vocab_size=size, max_position_embeddings=1024)
+    path = home.path / "tiny.toml"
+    path.write_text('[target]\npath = "target"\n[draft]\npath = "draft"\n')
+    return path
+
+
+@pytest.fixture
+def code(home: Home) -> Path:
+    folder = home.path / "code"
+    folder.mkdir()
+    (folder / "a.py").write_text("".join(f"value_{n} = {n}\n" for n in range(600)))
+    return folder
+
+
+def tune(pair: Path, code: Path, *arguments: str) -> Result:
+    speed = ("-s", "engine.dtype=float32", "-s", "engine.kv_cache_mb=32")
+    known = ("--pair", str(pair), "--corpus", str(code), "--seconds", "1")
+    return CliRunner().invoke(main, [*speed, "tune", *known, *arguments])
+
+
+def test_what_was_measured_is_shown_stored_and_in_force(pair: Path, code: Path) -> None:
+    result = tune(pair, code)
+    assert result.exit_code == 0, result.output
+    for name in ("none", "chain", "static", "dynamic", "suffix", "merged", "adaptive"):
+        assert f" {name} " in result.output
+    assert "the draft's guess of rank" in result.output
+    (stored,) = paths.tunings_directory().glob("*.json")
+    found = json.loads(stored.read_bytes())
+    assert f"→ {found['chosen']['preset']}" in result.output
+
+    values: dict[str, object] = {"pair": str(pair), "engine": {"dtype": "float32"}}
+    loaded = load_engine(load_settings(values, environ={}), lambda _: None)
+    assert loaded.pair.endswith(f"; tuned {found['date'][:10]}: {found['chosen']['preset']}")
+    values["draft"] = {"preset": "chain"}
+    loaded = load_engine(load_settings(values, environ={}), lambda _: None)
+    assert "tuned" not in loaded.pair
+
+
+def test_json_and_a_picture(pair: Path, code: Path, tmp_path: Path) -> None:
+    result = tune(pair, code, "--json", "--plot", str(tmp_path / "tuning.svg"))
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["subject"]["pair"] == "tiny"
+    picture = (tmp_path / "tuning.svg").read_text()
+    assert picture.startswith("<?xml")
+    assert "<svg" in picture
+
+
+def test_a_picture_that_cannot_be_written(pair: Path, code: Path, tmp_path: Path) -> None:
+    result = tune(pair, code, "--plot", str(tmp_path / "missing" / "a.png"))
+    assert result.exit_code == 1
+    assert "cannot be written" in result.output
+    assert len(list(paths.tunings_directory().glob("*.json"))) == 1
+
+
+def test_a_folder_without_code_changes_nothing(pair: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = tune(pair, tmp_path / "empty")
+    assert result.exit_code == 1
+    assert "holds no source file" in result.output
+    assert not paths.tunings_directory().exists()
