@@ -17,7 +17,8 @@ from umbrella_daemon.settings import load_settings
 WHOLE = "def add(a, b):"
 SCRIPT: dict[str, Any] = {
     "answers": [
-        {"ends_with": WHOLE, "text": "\n    return a + b"},
+        {"ends_with": f"{WHOLE}\n    ", "text": "return a + b"},
+        {"ends_with": "def sub", "text": "(a, b):\n    return a - b"},
         *({"ends_with": WHOLE[:end], "text": WHOLE[end:]} for end in range(6, len(WHOLE))),
         {"ends_with": "total = ", "text": "price * amount + tax"},
         {"ends_with": "mean = ", "text": "a / b", "others": ["sum(a)", "mid(b)"]},

@@ -17,14 +17,15 @@ def test_typed_accepted_and_saved(editor: Neovim, tmp_path: Path) -> None:
     assert editor.text == "def ad"
     editor.type("<Tab>")
     editor.wait(lambda: editor.text == WHOLE)
-    editor.see("\n    return a + b")
+    editor.type("<CR>")
+    editor.see("return a + b")
     assert editor.line(1) == "    return a + b"
     editor.type("<Tab><Esc>:w<CR>")
     saved = "def add(a, b):\n    return a + b\n"
     editor.wait(lambda: (tmp_path / "main.py").read_text() == saved)
     assert editor.status()["accepted"] == 2
     editor.type("u")
-    editor.wait(lambda: editor.text == WHOLE)
+    editor.wait(lambda: editor.text.splitlines() == [WHOLE, "    "])
     editor.type("u")
     editor.wait(lambda: editor.text == "def ad")
 
@@ -43,13 +44,14 @@ def test_word_by_word(editor: Neovim) -> None:
 def test_line_by_line(start: Start, tmp_path: Path) -> None:
     with start("require('umbrella').setup({ keymap = { accept_line = '<C-l>' } })") as editor:
         editor.open(tmp_path / "main.py", "x = 1\n")
-        editor.type("odef ad")
-        editor.see("d(a, b):")
+        editor.type("odef sub")
+        editor.see("(a, b):\n    return a - b")
         editor.type("<C-l>")
-        editor.wait(lambda: editor.text == f"x = 1\n{WHOLE}")
-        editor.see("\n    return a + b")
+        editor.wait(lambda: editor.text == "x = 1\ndef sub(a, b):")
+        editor.see("\n    return a - b")
+        assert editor.line(2) == "    return a - b"
         editor.type("<C-l>")
-        editor.wait(lambda: editor.text == f"x = 1\n{WHOLE}\n    return a + b")
+        editor.wait(lambda: editor.text == "x = 1\ndef sub(a, b):\n    return a - b")
         assert editor.lua("return vim.api.nvim_win_get_cursor(0)") == [3, 16]
 
 
