@@ -10,7 +10,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 header = @printf '\n== %s ==\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint e2e setup clean distclean
+.PHONY: help demo test lint e2e vsix setup clean distclean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ e2e: $(STAMP)  ## the tests in VS Code and Neovim, which it gets into ~/.cache/u
 	@$(BIN)/python tests/e2e/neovim/bootstrap.py
 	$(call header,tests in the editors)
 	@$(BIN)/python -m pytest -m editor tests/e2e/vscode tests/e2e/neovim
+
+vsix: $(STAMP)  ## the extension for VS Code, editors/vscode/umbrella-lsp.vsix
+	$(call header,building the extension)
+	@$(BIN)/python tests/e2e/vscode/bootstrap.py vsix
 
 setup: $(STAMP)  ## make .venv with everything in it (demo and test do this by themselves)
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -75,8 +76,7 @@ def prepare() -> Tools:
     """Get what is missing and tell where everything lies; raises BootstrapError."""
     cache = folder()
     cache.mkdir(parents=True, exist_ok=True)
-    environment = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
-    node = _once(cache / f"node-{environment}", _node) / "node"
+    node = _installed_node(cache)
     logs = hashlib.sha256(LOG_WRITER.read_bytes()).hexdigest()[:8]
     return Tools(
         node=node,
@@ -101,6 +101,11 @@ def _once(target: Path, make: Callable[[Path], None]) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
         print(f"took {time.monotonic() - began:.0f} s")
     return target
+
+
+def _installed_node(cache: Path) -> Path:
+    environment = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
+    return _once(cache / f"node-{environment}", _node) / "node"
 
 
 def _node(to: Path) -> None:
@@ -204,8 +209,17 @@ def _run(command: list[str], cwd: Path, environment: dict[str, str] | None = Non
     return done.stdout
 
 
+def pack() -> Path:
+    """Build the extension for a person to install; give the .vsix."""
+    cache = folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as unpacked:
+        _pack(Path(unpacked), _installed_node(cache))
+    return EXTENSION / "umbrella-lsp.vsix"
+
+
 if __name__ == "__main__":
     try:
-        print(prepare())
+        print(pack() if sys.argv[1:] == ["vsix"] else prepare())
     except BootstrapError as error:
         sys.exit(f"bootstrap: {error}")
