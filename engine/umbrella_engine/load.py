@@ -260,7 +260,8 @@ def _place(
     dtype: torch.dtype,
 ) -> Placing:
     context = min(engine.context_tokens, *(c.config.max_positions for c in checkpoints))
-    capacity = context + draft.max_nodes
+    # a tree's nodes to verify, or all that passes of the draft model read
+    capacity = context + max(draft.max_nodes, draft.model_depth * draft.model_width)
     lane_bytes = capacity * sum(c.config.kv_bytes_per_token(dtype.itemsize) for c in checkpoints)
     return Placing(
         device=device,

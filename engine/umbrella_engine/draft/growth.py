@@ -111,7 +111,7 @@ class DynamicGrowth:
 
     depth: int  # draft passes at most, the one below the root included
     width: int  # guesses read by a pass at most
-    budget: int  # nodes offered, and read, at most
+    budget: int  # nodes offered at most
     prices: Prices
     branches: int = BRANCHES
 
@@ -127,7 +127,6 @@ class DynamicSprout:
         self._growth = growth
         self._room = room
         self._passes_left = min(growth.depth, room) - 1
-        self._reads_left = growth.budget
         self._known: list[Candidate] = []  # the best so far, best first
         self._unread: list[Candidate] = []  # those of them that could have candidates below
 
@@ -141,9 +140,8 @@ class DynamicSprout:
         self._passes_left -= 1
         waiting = {id(one) for one in self._unread + new if one.depth < self._room}
         self._unread = [one for one in self._known if id(one) in waiting]
-        batch = self._unread[: min(self._growth.width, self._reads_left)]
+        batch = self._unread[: self._growth.width]
         count = self._growth.prices.worth_reading([one.chance for one in batch])
-        self._reads_left -= count
         self._unread = self._unread[count:]
         return batch[:count]
 
