@@ -1,13 +1,14 @@
 """Whether counts fit a distribution: Pearson's chi-square test."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 RARE = 5.0  # expected counts below this are counted together, as the test demands
 
 
-def p_value(observed: Mapping[object, int], expected: Mapping[object, float]) -> float:
+def p_value(observed: Mapping[Any, int], expected: Mapping[Any, float]) -> float:
     """How probable counts at least this far off are, if `expected` (summing to 1) is true."""
     total = sum(observed.values())
     if any(key not in expected or expected[key] == 0 for key in observed):

@@ -116,7 +116,7 @@ def no_remainder(p: Distribution, q: Distribution) -> Distribution:
 def remainder_without_the_token_alone(p: Distribution, q: Distribution) -> Distribution:
     rest = p.copy()
     rest[q.argmax()] = 0.0
-    return rest / rest.sum()
+    return np.asarray(rest / rest.sum())
 
 
 def likeliest(q: Distribution, count: int, random: np.random.Generator) -> list[int]:
