@@ -49,7 +49,7 @@ class Chain(ScriptedEngine):
     """The engine; remembers every prompt it was given."""
 
     def __init__(self) -> None:
-        super().__init__(chain, tokenizer=ScriptedTokenizer(FIM), others=others)
+        super().__init__(chain, tokenizer=ScriptedTokenizer(FIM), others=others, logprob=-0.12)
         self.prompts: list[str] = []
 
     def _known(self, ids: Sequence[int], owed: bytes) -> str:

@@ -224,15 +224,18 @@ def test_doubt_ends_an_answer_after_its_last_sure_line() -> None:
     job_ = job("def f():")
     answer = Completer(engine, Settings()).complete(job_)
     assert answer.text == "\n    x = 1\n    y = 2"
-    assert job_.written[0].raw == "\n    x = 1\n    y = 2\n"
+    assert job_.written[0].raw.startswith("\n    x = 1\n    y = 2\n    z")
     assert not job_.written[0].ended
     assert engine.closed
 
 
-def test_hidden_answers_are_not_kept_for_later() -> None:
-    job_ = job()
+def test_hidden_answers_are_kept_with_their_probabilities() -> None:
+    job_ = job(min_confidence=0.1)
     Completer(unsure("d(a, b):", 0.01), Settings()).complete(job_)
-    assert job_.written == []
+    (written,) = job_.written
+    assert (written.doubted, written.ended, written.text) == (True, False, "")
+    assert "".join(piece for piece, _ in written.pieces) == written.raw == "d(a, "
+    assert math.exp(sum(logprob for _, logprob in written.pieces)) < 0.1
 
 
 def test_when_its_time_is_up_an_answer_ends_with_whole_words() -> None:

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,17 +12,17 @@ from tests.daemon.chain import Chain, Person, ask
 from tests.daemons import complete
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.postprocess import Shown
-from umbrella_daemon.resident.suggestions import Found, Limits, SuggestionStore
+from umbrella_daemon.resident.suggestions import Found, SuggestionStore
 from umbrella_daemon.resident.written import Written
-from umbrella_daemon.settings import Settings
+from umbrella_daemon.settings import CompletionSettings, Settings
 from umbrella_daemon.wire import Alternative, Completed, Reason, Snippet
 
-LIMITS = Limits(max_tokens=64, max_lines=8)
+SETTINGS = CompletionSettings(max_tokens=64, max_lines=8, min_confidence=0.1)
 STARTS = ["", "def f(a):\n    ", "x = (", "class A:\n    b = 1\n", "# aé\n"]
 
 
 def store(max_entries: int = 1000, max_bytes: int = 10**6) -> SuggestionStore:
-    return SuggestionStore(LIMITS, max_entries, max_bytes)
+    return SuggestionStore(SETTINGS, max_entries, max_bytes)
 
 
 def said(found: Found | None) -> tuple[str, int] | str | None:
@@ -50,6 +51,8 @@ def edit_at_random(completer: Completer, seed: int, outcomes: Counter[str]) -> N
             suffix=person.after,
             max_tokens=rng.choice((8, 40, 40, 40, 40)),
             max_lines=3,
+            min_confidence=rng.choice((None, 0.0, 0.5)),
+            explicit=rng.random() < 0.1,
             document=rng.choice(("a", "a", "a", "b")),
             candidates=3 if rng.random() < 0.1 else 1,
         )
@@ -70,7 +73,7 @@ def edit_at_random(completer: Completer, seed: int, outcomes: Counter[str]) -> N
     "part", [pytest.param(n, marks=pytest.mark.bench if n > 2 else ()) for n in range(10)]
 )
 def test_store_gives_what_the_engine_would_give_or_nothing(part: int) -> None:
-    completer, outcomes = Completer(Chain(), Settings()), Counter[str]()
+    completer, outcomes = Completer(Chain(), Settings(completion=SETTINGS)), Counter[str]()
     for seed in range(1000 * part, 1000 * (part + 1)):
         edit_at_random(completer, seed, outcomes)
     assert outcomes["type_through"] > outcomes.total() / 10
@@ -81,8 +84,14 @@ def test_store_gives_what_the_engine_would_give_or_nothing(part: int) -> None:
 PREFIX = "def f(a):\n    return "
 
 
-def written(raw: str, **more: bool) -> list[Written]:
-    return [Written(raw.split("\n")[0], [], raw, **more)]
+def one(raw: str, begun: int = 0, *, ended: bool = False, each: float = 0.0) -> Written:
+    """What the engine wrote: a token a character, each with the log-probability `each`."""
+    pieces = ((raw[:begun], 0.0), *((character, each) for character in raw[begun:]))
+    return Written(raw.split("\n")[0], [], raw, begun, ended, pieces=pieces)
+
+
+def written(raw: str, *, ended: bool = False) -> list[Written]:
+    return [one(raw, ended=ended)]
 
 
 def known(raw: str = "a + b\nx = 1", prefix: str = PREFIX, **fields: Any) -> SuggestionStore:
@@ -156,7 +165,7 @@ def test_an_answer_cut_short_is_known_at_its_own_state_only() -> None:
 
 
 def test_alternatives_are_known_at_their_state_and_once_their_beginning_is_typed() -> None:
-    others = [Written("b * 2", [], "b * 2\n", begun=1), Written("b", [], "bc\n", begun=1)]
+    others = [one("b * 2\n", 1), one("bc\n", 1)]
     alternatives = (Alternative("b * 2"),)
     holder = store()
     holder.add(1, complete(1, PREFIX, candidates=3), [*written("a + b\n"), *others], alternatives)
@@ -170,7 +179,7 @@ def test_alternatives_are_known_at_their_state_and_once_their_beginning_is_typed
 
 def test_an_alternative_of_several_characters_is_not_known_before_they_are_typed() -> None:
     holder = store()
-    others = [*written("a\n"), Written("self.b", [], "self.b\n", begun=4)]
+    others = [*written("a\n"), one("self.b\n", 4)]
     holder.add(1, complete(1, PREFIX, candidates=2), others)
     assert found(holder, PREFIX + "sel") is None
     assert found(holder, PREFIX + "self") == (".b", 0)
@@ -186,11 +195,12 @@ def test_lines_of_a_document_with_crlf_are_followed() -> None:
 
 
 def test_entries_and_bytes_are_bounded_and_the_oldest_go_first() -> None:
-    for holder in (store(max_entries=3), store(max_bytes=3 * (512 + 22) + 3 * 11)):
+    size = 512 + 23 * 150 + 22  # of one of them
+    for holder in (store(max_entries=3), store(max_bytes=4 * size - 1)):
         for number in range(5):
             holder.add(1, complete(1, f"{PREFIX}{number}"), written("0123456789\nx = 1\ny = 2"))
         assert len(holder) == 3
-        assert holder.bytes <= 3 * (512 + 22) + 3 * 11
+        assert holder.bytes <= 4 * size - 1
         assert [found(holder, f"{PREFIX}{n}") is None for n in range(5)] == [True] * 2 + [False] * 3
 
 
@@ -236,3 +246,15 @@ def test_a_large_document_with_many_entries_is_answered_within_a_millisecond() -
         assert holder.find(1, request) is not None
         times.append(time.perf_counter() - start)
     assert min(times) < 1e-3
+
+
+def test_who_asks_by_a_key_or_is_content_with_less_sees_what_was_hidden() -> None:
+    holder = store()
+    doubted = replace(one("a + b\n", each=-0.7), text="", doubted=True, probability=0.05)
+    holder.add(1, complete(1, PREFIX), [doubted])
+    assert found(holder, PREFIX) == Reason.LOW_CONFIDENCE
+    assert found(holder, PREFIX + "a +") == (" b", 0)  # the rest is sure enough
+    assert found(holder, PREFIX + "a") == Reason.LOW_CONFIDENCE
+    assert found(holder, PREFIX + "a", explicit=True) == (" + b", 0)
+    assert found(holder, PREFIX, min_confidence=0.001) == ("a + b", 0)
+    assert found(holder, PREFIX + "a +", min_confidence=0.5) == Reason.LOW_CONFIDENCE

@@ -13,7 +13,7 @@ from umbrella_daemon.resident.habits import Habits
 from umbrella_daemon.resident.job import PREFETCH, STORE, Job, Key
 from umbrella_daemon.resident.postprocess import Shown
 from umbrella_daemon.resident.scheduler import Scheduler
-from umbrella_daemon.resident.suggestions import Found, Limits, SuggestionStore
+from umbrella_daemon.resident.suggestions import Found, SuggestionStore
 from umbrella_daemon.settings import Settings
 from umbrella_daemon.wire import Complete, Completed, Reason
 from umbrella_engine.stats import Stats
@@ -29,14 +29,15 @@ class Answers:
     """Answers requests of all clients, out of the store or through `scheduler`."""
 
     def __init__(self, settings: Settings, scheduler: Scheduler, call: Call) -> None:
-        completion, suggestions = settings.completion, settings.suggestions
-        limits = Limits(completion.max_tokens, completion.max_lines)
+        suggestions = settings.suggestions
         self._scheduler = scheduler
         self._call = call
         self._prefetches, self._warms_up = suggestions.prefetch, suggestions.warm_up
         self._newest: dict[Key, Job] = {}
         self.habits = Habits()
-        self.store = SuggestionStore(limits, suggestions.max_entries, suggestions.max_kb * 1024)
+        self.store = SuggestionStore(
+            settings.completion, suggestions.max_entries, suggestions.max_kb * 1024
+        )
 
     def complete(self, client: int, request: Complete, reply: Reply) -> None:
         """Answer `request` of `client` by `reply`, at once where the answer is known."""
@@ -84,7 +85,7 @@ class Answers:
 
     def _keep(self, job: Job, completed: Completed) -> None:
         """Remember what the engine wrote."""
-        if completed.reason in _LASTING and job.written:
+        if job.written:
             self.store.add(
                 job.client, job.request, job.written, completed.alternatives, prepared=job.idle
             )
@@ -128,6 +129,7 @@ def _nobody(_: Completed) -> None:
 
 def _known(job: Job, found: Found, stats: Stats) -> Completed:
     source = PREFETCH if found.prepared else STORE
+    job.confidence = found.probability
     outcome = found.outcome
     if isinstance(outcome, Shown):
         return job.shown(outcome.text, outcome.replace_after, stats, found.alternatives, source)

@@ -3,18 +3,18 @@
 Runs in the engine thread. Knows nothing of queues, sockets or other requests.
 """
 
-import math
 import time
+from dataclasses import replace
 from typing import Final
 
-from umbrella_daemon.resident.growth import Bounds
 from umbrella_daemon.resident.job import Job
+from umbrella_daemon.resident.judge import Ending, bounds_of, conclude
 from umbrella_daemon.resident.postprocess import Shown, postprocess
 from umbrella_daemon.resident.prompt import build_prompt
 from umbrella_daemon.resident.writer import MARGIN_TOKENS, Writer
 from umbrella_daemon.resident.written import Written
-from umbrella_daemon.settings import CompletionSettings, Settings
-from umbrella_daemon.wire import Alternative, Complete, Completed, Reason
+from umbrella_daemon.settings import Settings
+from umbrella_daemon.wire import Alternative, Completed, Reason
 from umbrella_engine.errors import Cancelled
 from umbrella_engine.interface import Engine
 from umbrella_engine.stats import Stats
@@ -40,11 +40,9 @@ class Completer:
             with stats.stage("generate"):
                 first = writer.write(stats)
             job.confidence = first.probability
-            if first.doubted:
-                return job.silence(Reason.LOW_CONFIDENCE, _doubt(first), stats)
             job.written.append(first)
             with stats.stage("postprocess"):
-                outcome = postprocess(request, first.text)
+                outcome = conclude(request, Ending(first.text, first.probability, first.doubted))
             if not isinstance(outcome, Shown):
                 return job.silence(outcome.reason, outcome.detail, stats)
             if request.candidates < 2:
@@ -57,32 +55,12 @@ class Completer:
 
     def _writer(self, job: Job) -> Writer:
         request, settings = job.request, self._settings
-        wanted = request.max_tokens or settings.completion.max_tokens
-        max_tokens = max(1, min(wanted, self.engine.info.context_tokens // 2))
-        room = self.engine.info.context_tokens - max_tokens - MARGIN_TOKENS
+        bounds = bounds_of(request, settings.completion)
+        most = max(1, self.engine.info.context_tokens // 2)
+        bounds = replace(bounds, max_tokens=min(bounds.max_tokens, most))
+        room = self.engine.info.context_tokens - bounds.max_tokens - MARGIN_TOKENS
         prompt = build_prompt(request, self.engine.tokenizer, settings.prompt, room)
-        bounds = Bounds(
-            max_tokens,
-            max_lines=max(1, request.max_lines or settings.completion.max_lines),
-            max_seconds=(settings.completion.max_ms or math.inf) / 1e3,
-            min_confidence=_min_confidence(request, settings.completion),
-        )
         return Writer(self.engine, job, prompt, bounds)
-
-
-def _min_confidence(request: Complete, settings: CompletionSettings) -> float:
-    """Give the smallest probability that is shown: who asks by a key wants to see the best."""
-    if request.explicit:
-        return 0.0
-    wanted = request.min_confidence
-    return settings.min_confidence if wanted is None else min(1.0, max(0.0, wanted))
-
-
-def _doubt(written: Written) -> str:
-    return (
-        f"The model gave its answer a probability of {written.probability:.2g}, below "
-        "completion.min_confidence; asking by a key shows it."
-    )
 
 
 def _alternatives(job: Job, writer: Writer, first: Written, text: str) -> tuple[Alternative, ...]:

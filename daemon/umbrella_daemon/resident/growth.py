@@ -4,27 +4,14 @@ Promises: token by token, so that it ends in the same place however many come at
 neither engine nor job.
 """
 
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from umbrella_daemon.resident.confidence import Confidence, whole_lines
-from umbrella_daemon.resident.stopping import Stopping
+from umbrella_daemon.resident.judge import Bounds, Ending, Judge, Piece
 from umbrella_daemon.resident.written import Written
 from umbrella_daemon.wire import Complete
 from umbrella_engine.interface import Step, Tokenizer
 from umbrella_engine.tokenizer import TextStream
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What an answer is kept to."""
-
-    max_tokens: int
-    max_lines: int
-    max_seconds: float = math.inf  # from its first token on
-    min_confidence: float = 0.0  # smallest probability that is shown; 0 shows all
 
 
 class Growth:
@@ -39,10 +26,14 @@ class Growth:
         beginning: Sequence[int] = (),
     ) -> None:
         self._stream = TextStream(tokenizer, owed)
-        self._stopping = Stopping(request, bounds.max_lines)
-        self._confidence = Confidence(bounds.min_confidence)
+        self._judge = Judge(request, bounds)
+        self._token_bytes = tokenizer.token_bytes
+        self._owed = len(owed) - sum(len(tokenizer.token_bytes(token)) for token in beginning)
         self._tokens = list(beginning)
-        self._begun = len(self._stream.push(beginning))
+        begun = self._stream.push(beginning)
+        self._begun = len(begun)
+        self._pieces: list[Piece] = [(begun, 0.0)]
+        self._unspelled = 0.0  # logprob of tokens whose text waits for the rest of a character
         self._max_seconds = bounds.max_seconds
         self._deadline: float | None = None
 
@@ -51,17 +42,14 @@ class Growth:
         if self._deadline is None:
             self._deadline = time.perf_counter() + self._max_seconds
         logprobs = step.logprobs or (0.0,) * len(step.tokens)
-        for place, (token, logprob) in enumerate(zip(step.tokens, logprobs, strict=True)):
+        tokens = iter(zip(step.tokens, logprobs, strict=True))
+        for token, logprob in tokens:
             before = self._stream.text
-            self._tokens.append(token)
-            text = self._stream.push((token,))
-            if text and not self._confidence.holds(logprob):  # owed text is no guess
-                return self._without_doubt(before)
-            if (stopped := self._stopping.update(text)) is not None:
-                rest = step.tokens[place + 1 :]
-                self._tokens += rest
-                self._stream.push(rest)
-                return self._written(stopped)
+            guess = self._push(token, logprob)
+            if ending := self._judge.take(before, self._stream.text, guess):
+                for later in tokens:
+                    self._push(*later)
+                return self._written(ending)
         return None
 
     @property
@@ -71,8 +59,7 @@ class Growth:
 
     def end(self, *, ended: bool) -> Written:
         """Give the answer when no more tokens come; `ended` says that the engine ended it."""
-        text = self._stopping.finish(self._stream.text, cut=not ended)
-        return self._written(text, ended=ended)
+        return self._written(self._judge.finish(self._stream.text, ended=ended), ended=ended)
 
     @property
     def text(self) -> str:
@@ -84,19 +71,28 @@ class Growth:
         """How many tokens there are."""
         return len(self._tokens)
 
-    def _written(self, text: str, *, ended: bool = False) -> Written:
+    def _push(self, token: int, logprob: float) -> float:
+        """Take one token; give how likely it was, as far as it is a guess: owed text is none."""
+        before = len(self._stream.text)
+        self._tokens.append(token)
+        piece = self._stream.push((token,))[before:]
+        length = len(self._token_bytes(token))
+        self._owed -= length
+        guess = logprob if self._owed < 0 or not length else 0.0
+        self._unspelled += guess
+        if piece:
+            self._pieces.append((piece, self._unspelled))
+            self._unspelled = 0.0
+        return guess
+
+    def _written(self, ending: Ending, *, ended: bool = False) -> Written:
         return Written(
-            text,
+            ending.text,
             self._tokens,
             self._stream.text,
             self._begun,
             ended,
-            self._confidence.probability,
+            ending.probability,
+            ending.doubted,
+            pieces=tuple(self._pieces),
         )
-
-    def _without_doubt(self, before: str) -> Written:
-        """Give what was sure before the last token."""
-        kept = whole_lines(before)
-        text = self._stopping.finish(kept)
-        probability = self._confidence.probability
-        return Written(text, self._tokens, kept, 0, False, probability, doubted=not text)

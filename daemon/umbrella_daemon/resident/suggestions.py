@@ -3,8 +3,8 @@
 A state is the text before and after a cursor with all else that decides an answer. Text written for
 one state also is the answer for the states that typing it leads to, by whatever way: typed,
 pasted, accepted in part, or come back to by undo. Promises: what the engine would give for that
-state, or nothing. The rules that end and clean an answer are applied anew at each state, to all
-that was written, so nothing is given where they ask for text that was not written. Bounded in
+state, or nothing. The rules that end, judge and clean an answer are applied anew at each state, to
+all that was written, so nothing is given where they ask for text that was not written. Bounded in
 entries and bytes, least recently used first. Belongs to one thread. Knows neither engine nor
 scheduler.
 """
@@ -15,23 +15,25 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
-from umbrella_daemon.resident.postprocess import Shown, Silence, postprocess
-from umbrella_daemon.resident.stopping import Stopping, newline_of
+from umbrella_daemon.resident.judge import (
+    Bounds,
+    Ending,
+    Piece,
+    bounds_of,
+    conclude,
+    read_again,
+)
+from umbrella_daemon.resident.postprocess import Shown, Silence
+from umbrella_daemon.resident.stopping import newline_of
 from umbrella_daemon.resident.written import Written
+from umbrella_daemon.settings import CompletionSettings
 from umbrella_daemon.wire import Alternative, Complete
 
 OVERHEAD_BYTES: Final = 512  # of an entry besides its texts
+PIECE_BYTES: Final = 150
 
 Owner = tuple[int, str]  # client, document
 Situation = tuple[Hashable, ...]  # all that decides an answer besides the text before the cursor
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What answers are cut to where a request does not say."""
-
-    max_tokens: int
-    max_lines: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Found:
     outcome: Shown | Silence
     alternatives: tuple[Alternative, ...] = ()
     prepared: bool = False  # the engine wrote it before anybody asked
+    probability: float = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -50,26 +53,28 @@ class _Entry:
     key: tuple[Owner, Situation]
     length: int
     digest: bytes
-    raw: str  # with the line ends of the document
+    pieces: tuple[Piece, ...]  # with the line ends of the document
+    raw: str  # all pieces together
     given: int  # characters of `raw` that must stand there already
     ended: bool  # the engine ended it by itself
     prepared: bool
-    text: str | None = None  # the answer at the state itself; None after other beginnings
+    bounds: Bounds
+    ending: Ending | None = None  # the answer at the state itself; None after other beginnings
     alternatives: tuple[Alternative, ...] = ()
     candidates: int = 1  # how many answers were asked for
 
     @property
     def size(self) -> int:
         """Bytes that it takes, about."""
-        texts = self.raw, self.text or "", *(one.text for one in self.alternatives)
-        return OVERHEAD_BYTES + sum(map(len, texts))
+        texts = self.raw, *(one.text for one in self.alternatives)
+        return OVERHEAD_BYTES + PIECE_BYTES * len(self.pieces) + sum(map(len, texts))
 
 
 @dataclass(slots=True)
 class SuggestionStore:
     """Answers by state, at most `max_entries` of them in at most `max_bytes`."""
 
-    limits: Limits
+    settings: CompletionSettings  # for what a request does not say
     max_entries: int
     max_bytes: int
     _entries: OrderedDict[_Entry, None] = field(default_factory=OrderedDict)  # oldest first
@@ -103,13 +108,15 @@ class SuggestionStore:
                 key,
                 len(request.prefix),
                 _digest(request.prefix),
+                tuple((text.replace("\n", newline), logprob) for text, logprob in one.pieces),
                 one.raw.replace("\n", newline),
                 one.begun,
                 one.ended,
                 prepared,
+                bounds_of(request, self.settings),
             )
             if rank == 0 and not one.late:
-                entry.text = one.text
+                entry.ending = Ending(one.text, one.probability, one.doubted)
                 entry.alternatives, entry.candidates = alternatives, max(1, request.candidates)
             self._put(entry)
 
@@ -141,10 +148,8 @@ class SuggestionStore:
             _digest("\0".join(f"{one.path}\0{one.text}" for one in request.snippets)),
             request.language,
             request.path,
-            request.max_tokens or self.limits.max_tokens,
-            request.max_lines or self.limits.max_lines,
-            request.min_confidence,
-            request.explicit,  # it shows what is not sure, too
+            request.max_tokens or self.settings.max_tokens,
+            request.max_lines or self.settings.max_lines,
         )
 
     def _nearest(self, key: tuple[Owner, Situation], prefix: str) -> list[_Entry]:
@@ -162,23 +167,20 @@ class SuggestionStore:
 
     def _answer(self, entry: _Entry, request: Complete) -> Found | None:
         typed = len(request.prefix) - entry.length
+        bounds = bounds_of(request, self.settings)
+        ending = entry.ending if not typed and bounds == entry.bounds else None
+        others: tuple[Alternative, ...] = ()
         if request.candidates > 1:
-            if typed or entry.text is None or entry.candidates < request.candidates:
+            if ending is None or entry.candidates < request.candidates:
                 return None
             others = entry.alternatives[: request.candidates - 1]
-            return Found(postprocess(request, entry.text), others, entry.prepared)
-        if entry.text is not None and not typed:
-            return Found(postprocess(request, entry.text), (), entry.prepared)
-        rest = entry.raw[typed:]
-        if request.prefix.endswith("\r") and rest.startswith("\n"):
+        if typed and request.prefix.endswith("\r") and entry.raw.startswith("\n", typed):
             return None  # inside a line break
-        stopping = Stopping(request, request.max_lines or self.limits.max_lines)
-        text = stopping.update(rest)
-        if text is None and entry.ended:
-            text = stopping.finish(rest)
-        if text is None:
+        if ending is None:
+            ending = read_again(request, bounds, entry.pieces, typed=typed, ended=entry.ended)
+        if ending is None:
             return None
-        return Found(postprocess(request, text), (), entry.prepared)
+        return Found(conclude(request, ending), others, entry.prepared, ending.probability)
 
     def _put(self, entry: _Entry) -> None:
         known = self._by_key.setdefault(entry.key, [])

@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from umbrella_daemon.resident.growth import Bounds, Growth
+from umbrella_daemon.resident.growth import Growth
 from umbrella_daemon.resident.job import Job
+from umbrella_daemon.resident.judge import Bounds
 from umbrella_daemon.resident.prompt import Prompt
 from umbrella_daemon.resident.written import Written
 from umbrella_engine.errors import Cancelled

@@ -11,7 +11,8 @@ class Written:
     `begun` characters were given to the engine, the rest is the engine's own. `ended` says that
     the engine ended it by itself. `probability` is that of all its tokens, or of those up to the
     one at which it was no longer sure enough; `doubted` says that nothing of it is. `late` says
-    that its time was up: asked again, the engine might say more.
+    that its time was up: asked again, the engine might say more. `pieces` are the parts of `raw`
+    that tokens spell, with the logarithms of their probabilities.
     """
 
     text: str
@@ -22,3 +23,4 @@ class Written:
     probability: float = 1.0
     doubted: bool = False
     late: bool = False
+    pieces: tuple[tuple[str, float], ...] = ()
