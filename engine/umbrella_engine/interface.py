@@ -187,7 +187,7 @@ class Engine(Protocol):
     def remember(self, name: str, ids: Sequence[int]) -> None:
         """Note text that may be repeated, instead of what was noted under `name` before.
 
-        Called in the thread that generates. It changes how fast answers come, never which. Memory
-        is bounded: what was noted longest ago goes first. Nothing is noted of empty `ids`.
+        May be called in any thread. It changes how fast answers come, never which. Memory is
+        bounded: what was noted longest ago goes first. Nothing is noted of empty `ids`.
         """
         ...

@@ -23,6 +23,7 @@ from umbrella_daemon.resident.connection import Connection
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.loading import Loaded, PhaseReport, load_engine
 from umbrella_daemon.resident.log import open_log
+from umbrella_daemon.resident.memory import Memory
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.resident.state import State
 from umbrella_daemon.settings import Settings, SettingsError
@@ -45,6 +46,7 @@ class Service:
         self._state = State(settings)
         self._scheduler = Scheduler(self._load, self._work)
         self._answers = Answers(settings, self._scheduler, self._call)
+        self._memory = Memory()
         self._completer: Completer | None = None  # the engine thread's
         self._clients: set[Connection] = set()
         self._connections: set[Connection] = set()  # those before their handshake as well
@@ -87,6 +89,7 @@ class Service:
     def complete(self, connection: Connection, request: wire.Complete) -> None:
         """Answer `request` as soon as can be; at once while there is no engine."""
         reply = partial(self._answer, connection)
+        self._memory.watch(request)
         phase = self._state.phase
         if phase.phase == "ready":
             self._answers.complete(connection.number, request, reply)
@@ -100,7 +103,9 @@ class Service:
             case wire.Warm(request=request):
                 if self._state.phase.phase == "ready":
                     self._answers.warm(connection.number, request)
-            case wire.Opened() | wire.Closed():
+            case wire.Opened(document=document, text=text):
+                self._memory.note(document, text)
+            case wire.Closed():
                 pass
 
     def cancel(self, connection: Connection, request: int) -> None:
@@ -139,6 +144,7 @@ class Service:
     def _set_loaded(self, loaded: Loaded) -> None:
         self._answers.store.clear()  # another engine may say otherwise
         self._state.loaded(loaded)
+        self._memory.serve(loaded.engine)
         info = loaded.engine.info
         self._set_phase(Phase("ready", f"{loaded.pair} ({info.device}, {info.dtype})"))
 
@@ -176,6 +182,7 @@ class Service:
     async def _finish(self) -> None:
         """Answer what is open, let the clients read it, and let go of them."""
         self._scheduler.close()
+        self._memory.close()
         if self._state.phase.phase == "ready":  # loading cannot be interrupted, nor need it be
             await asyncio.to_thread(self._scheduler.join, ENGINE_STOP_SECONDS)
         await asyncio.sleep(0)  # the last answers are on their way through `_call`

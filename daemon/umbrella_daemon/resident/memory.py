@@ -1,0 +1,75 @@
+"""What the engine may copy from: documents as the editors last knew them, accepted text included.
+
+Belongs to the thread of the event loop; encodes in a thread of its own, so that no request waits
+for it. Promises: a document is noted when it is opened, asked about for the first time, changed by
+much, or left for another one. Kept in memory only.
+"""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from umbrella_daemon.wire import Complete
+from umbrella_engine.interface import Engine
+
+log: Final = logging.getLogger(__name__)
+
+MAX_DOCUMENTS: Final = 64
+MAX_CHARACTERS: Final = 100_000  # of a document; of one that is longer, what is around the cursor
+CHANGED_MUCH: Final = 1000  # characters more or fewer than were noted
+
+
+class Memory:
+    """Tells an engine of documents."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._noted: dict[str, str] = {}  # by document, the one noted last comes last
+        self._latest: tuple[str, str] = "", ""  # the document asked about last and its text
+        self._encoder = ThreadPoolExecutor(1, "memory")
+
+    def serve(self, engine: Engine) -> None:
+        """Tell `engine` from now on, first of all that is known."""
+        self._engine = engine
+        for document in self._noted:
+            self._tell(document)
+
+    def note(self, document: str, text: str) -> None:
+        """Hold `text` as what `document` says now; the start of one too long."""
+        text = text[:MAX_CHARACTERS]
+        known = self._noted.pop(document, None)
+        self._noted[document] = text
+        if known != text:
+            self._tell(document)
+        if len(self._noted) > MAX_DOCUMENTS:
+            del self._noted[next(iter(self._noted))]
+
+    def watch(self, request: Complete) -> None:
+        """Note what a request shows of its document, where that is due."""
+        half = MAX_CHARACTERS // 2
+        text = request.prefix[-half:] + request.suffix[:half]
+        left, its_text = self._latest
+        self._latest = request.document, text
+        if left and left != request.document:
+            self.note(left, its_text)
+        noted = self._noted.get(request.document)
+        if noted is None or abs(len(noted) - len(text)) >= CHANGED_MUCH:
+            self.note(request.document, text)
+
+    def close(self) -> None:
+        """Let go of the thread once it has done what it began."""
+        self._encoder.shutdown(cancel_futures=True)
+
+    def _tell(self, document: str) -> None:
+        if self._engine is not None:
+            told = self._encoder.submit(_remember, self._engine, document, self._noted[document])
+            told.add_done_callback(lambda done: done.cancelled() or _log(done.exception()))
+
+
+def _remember(engine: Engine, document: str, text: str) -> None:
+    engine.remember(document, engine.tokenizer.encode(text))
+
+
+def _log(error: BaseException | None) -> None:
+    if error is not None:  # speed suffers, nothing else
+        log.warning("a document could not be remembered", exc_info=error)
