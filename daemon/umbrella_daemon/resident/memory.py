@@ -62,14 +62,11 @@ class Memory:
 
     def _tell(self, document: str) -> None:
         if self._engine is not None:
-            told = self._encoder.submit(_remember, self._engine, document, self._noted[document])
-            told.add_done_callback(lambda done: done.cancelled() or _log(done.exception()))
+            self._encoder.submit(_remember, self._engine, document, self._noted[document])
 
 
 def _remember(engine: Engine, document: str, text: str) -> None:
-    engine.remember(document, engine.tokenizer.encode(text))
-
-
-def _log(error: BaseException | None) -> None:
-    if error is not None:  # speed suffers, nothing else
-        log.warning("a document could not be remembered", exc_info=error)
+    try:
+        engine.remember(document, engine.tokenizer.encode(text))
+    except Exception:  # speed suffers, nothing else
+        log.warning("a document could not be remembered", exc_info=True)
