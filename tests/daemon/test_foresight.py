@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.daemons import complete
-from umbrella_daemon.resident.foresight import likely
+from umbrella_daemon.resident.foresight import likely, otherwise
 from umbrella_daemon.resident.habits import Habits
 
 
@@ -76,15 +76,25 @@ def test_returning_unindents_in_python_only() -> None:
     assert states("{\n    return 1;", "", language="c")["newline"] == "{\n    return 1;\n    |"
 
 
+def test_other_beginnings_are_states_of_their_own() -> None:
+    request = complete(1, "x = ", suffix=")")
+    texts = ["self.a", "a", "", "alpha", " b", "\n", "sum", "c", "d", "e"]
+    found = list(otherwise(request, "self.b", texts))
+    assert [state.prefix for state in found] == ["x = a", "x =  "]
+    assert found[0].explicit  # so that all of it is written
+    more = otherwise(request, "", ["self.a", "a", "b", "c", "d", "e", "f"])
+    assert [state.prefix[-1] for state in more] == ["s", "a", "b", "c"]
+
+
 def test_kinds_are_ordered_by_what_the_user_did() -> None:
     habits = Habits()
-    assert habits.order() == ["all", "line", "word", "newline"]
+    assert habits.order() == ["all", "line", "word", "newline", "other"]
     text = "return b\n    # c"
     for following in ("return", "return", "return b", "return b\n    # c", "r", "ret", "b * c"):
         habits.show(1, complete(1, "    "), text, 0)
         habits.watch(1, complete(2, "    " + following))
-    assert dict(habits.counts) == {"word": 2, "line": 1, "all": 1}
-    assert habits.order() == ["word", "all", "line", "newline"]
+    assert dict(habits.counts) == {"word": 2, "line": 1, "all": 1, "other": 1}
+    assert habits.order() == ["word", "all", "line", "other", "newline"]
 
 
 def test_other_documents_clients_and_places_do_not_count() -> None:

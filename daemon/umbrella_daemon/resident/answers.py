@@ -5,10 +5,10 @@ knows is answered before this returns; whatever is prepared gives way to every r
 nothing of sockets, and of the engine only that the scheduler has it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from umbrella_daemon.resident.foresight import likely
+from umbrella_daemon.resident.foresight import in_full, likely, otherwise
 from umbrella_daemon.resident.habits import Habits
 from umbrella_daemon.resident.job import PREFETCH, STORE, Job, Key
 from umbrella_daemon.resident.postprocess import Shown
@@ -34,6 +34,7 @@ class Answers:
         self._call = call
         self._prefetches, self._warms_up = suggestions.prefetch, suggestions.warm_up
         self._newest: dict[Key, Job] = {}
+        self._plan = 0  # number of the newest
         self.habits = Habits()
         self.store = SuggestionStore(
             settings.completion, suggestions.max_entries, suggestions.max_kb * 1024
@@ -104,13 +105,22 @@ class Answers:
         if not self._prefetches:
             return
         states = dict(likely(job.request, completed.text, completed.replace_after))
-        self._scheduler.prepare(
-            [
-                self._preparation(job.client, states[kind])
-                for kind in self.habits.order()
-                if kind in states and self.store.find(job.client, states[kind]) is None
-            ]
-        )
+        plan: list[Job] = []
+        if completed.reason == Reason.LOW_CONFIDENCE:
+            plan += self._preparations(job.client, [in_full(job.request)])
+        for kind in self.habits.order():
+            if kind == "other":
+                plan.append(self._probe(job, completed.text))
+            elif kind in states:
+                plan += self._preparations(job.client, [states[kind]])
+        self._scheduler.prepare(plan)
+
+    def _preparations(self, client: int, requests: Iterable[Complete]) -> list[Job]:
+        return [
+            self._preparation(client, request)
+            for request in requests
+            if self.store.find(client, request) is None
+        ]
 
     def _preparation(self, client: int, request: Complete) -> Job:
         job = Job(
@@ -119,6 +129,25 @@ class Answers:
             answer=_nobody,
             keep=lambda done: self._call(self._keep, job, done),
             idle=True,
+        )
+        return job
+
+    def _probe(self, asked: Job, shown: str) -> Job:
+        """Find out what else may be typed than is shown, and prepare that first of all."""
+        plan = self._plan = self._plan + 1
+
+        def branch() -> None:
+            if plan == self._plan:
+                states = otherwise(asked.request, shown, job.beginnings)
+                self._scheduler.prepare_first(self._preparations(asked.client, states))
+
+        job = Job(
+            asked.client,
+            in_full(asked.request),
+            answer=_nobody,
+            keep=lambda _: self._call(branch),
+            idle=True,
+            probes=True,
         )
         return job
 

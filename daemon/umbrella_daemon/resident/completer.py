@@ -20,6 +20,7 @@ from umbrella_engine.interface import Engine
 from umbrella_engine.stats import Stats
 
 MAX_CANDIDATES: Final = 10
+PROBED: Final = 8  # beginnings of answers, of which several may begin alike
 
 
 class Completer:
@@ -37,6 +38,9 @@ class Completer:
         with stats.stage("prompt"):
             writer = self._writer(job)
         try:
+            if job.probes:
+                job.beginnings += writer.beginnings(PROBED)
+                return job.silence(Reason.EMPTY, "", stats)
             with stats.stage("generate"):
                 first = writer.write(stats)
             job.confidence = first.probability

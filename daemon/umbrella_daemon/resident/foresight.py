@@ -1,12 +1,12 @@
 """Which states of a document are likely to come next, once a suggestion is shown.
 
 Pure functions of a request and the text shown for it: accepting all of it, its next line, its next
-word, and Enter at its end, with the indentation that editors give the new line. Knows nothing of
-engine, store or clients.
+word, Enter at its end with the indentation that editors give the new line, and typing something
+else than it says. Knows nothing of engine, store or clients.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from msgspec.structs import replace
@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from umbrella_daemon.resident.stopping import newline_of
 from umbrella_daemon.wire import Complete
 
-Kind = Literal["all", "line", "word", "newline"]
-KINDS: Final[tuple[Kind, ...]] = ("all", "line", "word", "newline")  # what is likelier first
+Kind = Literal["all", "line", "word", "newline", "other"]
+KINDS: Final[tuple[Kind, ...]] = ("all", "line", "word", "newline", "other")  # likelier ones first
+BRANCHES: Final = 3  # other beginnings that are prepared
 
 _LINE: Final = re.compile(r"(?:\r?\n)?[^\r\n]*")
 _WORD: Final = re.compile(r"\s*(?:\w+|[^\w\s]+)")
@@ -49,6 +50,19 @@ def likely(request: Complete, text: str, replace_after: int) -> Iterator[tuple[K
     end = _typed(request, text, replace_after)
     if not re.split(r"\r?\n", end.suffix, maxsplit=1)[0].strip():
         yield "newline", _typed(end, newline_of(end) + _indentation(end), 0)
+
+
+def in_full(request: Complete) -> Complete:
+    """Ask for all that the engine would write, sure or not; what is shown is decided later."""
+    return replace(request, explicit=True, candidates=1)
+
+
+def otherwise(request: Complete, shown: str, beginnings: Iterable[str]) -> Iterator[Complete]:
+    """Give the states after typing what answers begin with that differ from what is shown."""
+    first = shown[:1]
+    for character in list(dict.fromkeys(text[:1] for text in beginnings))[: BRANCHES + 1]:
+        if character not in ("", first, "\n", "\r", "\ufffd"):
+            yield in_full(_typed(request, character, 0))
 
 
 def _typed(request: Complete, text: str, replace_after: int) -> Complete:

@@ -1,8 +1,8 @@
 """What the user does with suggestions, told from the requests that follow them.
 
 A request whose text goes on exactly where accepting a part of the shown suggestion leads to counts
-as that part accepted; this needs no word from the editor. One typed character tells nothing. Only
-counts are kept, and only as long as the daemon runs.
+as that part accepted; this needs no word from the editor. Typing one character of it tells nothing,
+typing anything else does. Only counts are kept, and only as long as the daemon runs.
 """
 
 from collections import Counter
@@ -37,12 +37,16 @@ class Habits:
     def watch(self, client: int, request: Complete) -> None:
         """Compare a new request with what was shown before it."""
         shown = self._shown.get((client, request.document))
-        if shown is None or len(request.prefix) - len(shown[0].prefix) < 2:
+        if shown is None or not request.prefix.startswith(shown[0].prefix):
             return
-        for kind, state in likely(*shown):
-            if state.prefix == request.prefix and state.suffix == request.suffix:
-                self.counts[kind] += 1
-                return
+        typed = request.prefix[len(shown[0].prefix) :]
+        if len(typed) > 1:
+            for kind, state in likely(*shown):
+                if state.prefix == request.prefix and state.suffix == request.suffix:
+                    self.counts[kind] += 1
+                    return
+        if not shown[1].startswith(typed) and request.suffix == shown[0].suffix:
+            self.counts["other"] += 1
 
     def forget(self, client: int) -> None:
         """Drop what a client was shown."""

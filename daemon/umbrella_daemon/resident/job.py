@@ -38,7 +38,7 @@ def _agree(written: str, typed: str) -> bool:
 
 
 def _without_place(request: Complete) -> Complete:
-    return replace(request, id=0, version=0, prefix="")
+    return replace(request, id=0, version=0, prefix="", explicit=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +52,8 @@ class Job:
     keep: Callable[[Completed], object] = _forget  # called instead where nobody waits any more
     again: Callable[[], object] = _forget  # called where something else may have answered it
     idle: bool = False  # nobody waits for it; gives way to everything
+    probes: bool = False  # asks only for `beginnings`
+    beginnings: list[str] = field(default_factory=list)  # how answers may begin, best first
     deadline: float = math.inf  # by `time.perf_counter`
     progress: str = ""  # what is written so far
     wanted: str | None = None  # what has to be the beginning of it for the request that waits
@@ -77,10 +79,12 @@ class Job:
         ours, theirs = self.request, other.request
         return (
             self.stopped == ""
+            and not self.probes
             and self.client == other.client
             and ours.candidates == theirs.candidates == 1
             and theirs.prefix.startswith(ours.prefix)
             and _agree(self.progress, self.typed_before(other))
+            and ours.explicit >= theirs.explicit  # who asks by a key gets to see more
             and _without_place(ours) == _without_place(theirs)
         )
 

@@ -87,6 +87,13 @@ class Scheduler:
             self._idle = deque(() if self._closed else jobs)
             self._changed.notify()
 
+    def prepare_first(self, jobs: Sequence[Job]) -> None:
+        """Do `jobs` before everything else that is to be prepared."""
+        with self._changed:
+            if not self._closed and not self._waiting:
+                self._idle.extendleft(reversed(jobs))
+            self._changed.notify()
+
     def cancel(self, client: int, request: int) -> None:
         """Stop request `request` of `client`; nothing happens when it is answered already.
 

@@ -39,6 +39,13 @@ class Writer:
         """Give the engine's own answer; raises Cancelled."""
         return self._write((), self._job.cancelled, stats)
 
+    def beginnings(self, count: int) -> list[str]:
+        """Give what the tokens add that the model rates best, best first; raises Cancelled."""
+        engine, owed = self._engine, self._prompt.owed
+        tokens = engine.alternatives(self._prompt.ids, count, self._job.cancelled, owed=owed)
+        pieces = [engine.tokenizer.token_bytes(token) for token in tokens]
+        return [piece[len(owed) :].decode(errors="replace") for piece in pieces]
+
     def others(self, first: Written, attempts: int) -> Iterator[Written]:
         """Give answers that begin otherwise than `first`, best first; raises Cancelled."""
         deadline = time.perf_counter() + OTHERS_SECONDS
