@@ -5,8 +5,7 @@ same n-gram. Tokens are added at the end and cut off there, so a text that is ty
 index. Knows ids only.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 from umbrella_engine.prefix_cache import common_prefix
 
@@ -43,20 +42,16 @@ class IndexedText:
         self._cut(shared)
         self.extend(tokens[shared:])
 
-    def matches(self, recent: Sequence[int]) -> Iterator[tuple[int, int]]:
+    def matches(self, recent: Sequence[int]) -> list[tuple[int, int]]:
         """Give (length, place) of earlier text that ends like `recent`, the latest first."""
-        if len(recent) < self._n:
-            return
-        key = tuple(recent[len(recent) - self._n :])
-        for place in islice(self._places(key), MAX_PLACES):
-            if place < len(self.tokens):
-                yield self._length(recent, place), place
-
-    def _places(self, key: tuple[int, ...]) -> Iterator[int]:
-        place = self._latest.get(key, NONE)
-        while place != NONE:
-            yield place
-            place = self._before[place - self._n]
+        n, end = self._n, len(self.tokens)
+        place = self._latest.get(tuple(recent[-n:]), NONE)
+        found: list[tuple[int, int]] = []
+        while place != NONE and len(found) < MAX_PLACES:
+            if place < end:  # at the end itself nothing follows
+                found.append((self._length(recent, place), place))
+            place = self._before[place - n]
+        return found
 
     def _length(self, recent: Sequence[int], place: int) -> int:
         """How many tokens before `place` equal the last of `recent`."""
