@@ -24,10 +24,17 @@ from umbrella_daemon.resident.prompt import build_prompt
 from umbrella_daemon.settings import PromptSettings
 from umbrella_daemon.wire import Complete
 from umbrella_engine import DraftConfig, EngineConfig, Limits, ModelSource, PairConfig, Stats
+from umbrella_engine.draft.growth import DynamicGrowth, Growth, StaticGrowth
+from umbrella_engine.draft.merge import MergedDrafter
+from umbrella_engine.draft.model import ModelDrafter
 from umbrella_engine.draft.none import NoDrafter
+from umbrella_engine.draft.retyped import RetypedDrafter
+from umbrella_engine.draft.suffix import SuffixDrafter
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.language_model import LanguageModel
-from umbrella_engine.load import load, make_drafter
+from umbrella_engine.load import load
+from umbrella_engine.shape import chain
+from umbrella_engine.shape.costs import FREE
 
 FILES = (
     "argparse.py", "ast.py", "configparser.py", "csv.py", "dataclasses.py", "difflib.py",
@@ -71,17 +78,26 @@ def holes(count: int, seed: int = 11) -> list[Complete]:
 def speculations(
     engine: SpeculativeEngine, model: LanguageModel, depths: list[int], widths: list[int]
 ) -> dict[str, SpeculativeEngine]:
-    """Put the same resident pair behind different drafters."""
+    """Put the same resident pair behind different drafters, at whatever cost."""
+    retyped = RetypedDrafter(engine.tokenizer)
     engines = {"none": replace(engine, drafter=NoDrafter())}
     for depth in depths:
         for width in widths:
-            config = DraftConfig(model_depth=depth, model_width=width, suffix_tokens=0)
-            drafter = make_drafter(config, model, engine.healing, engine.tokenizer)
+            grown = ModelDrafter(model, growth(depth, width), engine.healing)
+            drafter = MergedDrafter([retyped, grown], 64, engine.healing)
             engines[f"depth {depth}, width {width}"] = replace(engine, drafter=drafter)
-    config = DraftConfig(model_depth=depths[-1])
-    merged = make_drafter(config, model, engine.healing, engine.tokenizer)
+    grown = ModelDrafter(model, growth(depths[-1], 2), engine.healing)
+    copies = SuffixDrafter(DraftConfig(), engine.healing, engine.tokenizer.fim)
+    merged = MergedDrafter([retyped, grown, copies], 64, engine.healing)
     engines[f"depth {depths[-1]}, width 2, suffix"] = replace(engine, drafter=merged)
     return engines
+
+
+def growth(depth: int, width: int) -> Growth:
+    """Give a chain for width 1, else the depth · width likeliest nodes."""
+    if width == 1:
+        return StaticGrowth(chain(depth))
+    return DynamicGrowth(depth, width, depth * width, FREE)
 
 
 def main() -> int:
