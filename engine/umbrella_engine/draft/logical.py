@@ -24,7 +24,7 @@ def logical_order(ids: Sequence[int], fim: FimTokens | None) -> tuple[list[int],
 
 def _last(ids: list[int], token: int, end: int) -> int:
     """Place of the last `token` before `end`, -1 without one."""
-    for place in range(end - 1, -1, -1):
-        if ids[place] == token:
-            return place
-    return -1
+    if end <= 0 or token not in ids:
+        return -1
+    backwards = ids[end - 1 :: -1]
+    return end - 1 - backwards.index(token) if token in backwards else -1

@@ -57,12 +57,13 @@ class PreviousDrafter:
     @contextmanager
     def begin(self, ids: Sequence[int]) -> Iterator[Draft]:
         """Open a draft; what it sees accepted is remembered. See `Drafter`."""
-        before, _after = logical_order(ids, self._tokenizer.fim)
+        before = np.array(logical_order(ids, self._tokenizer.fim)[0], dtype=np.int64)
         draft = PreviousDraft(before, list(reversed(self._written)), self._tokenizer)
         try:
             yield draft
         finally:
-            self._remember(Written(np.array([*before, *draft.accepted]), len(before)))
+            answer = np.array(draft.accepted, dtype=np.int64)
+            self._remember(Written(np.concatenate([before, answer]), len(before)))
 
     def _remember(self, new: Written) -> None:
         """Hold what was written; of two texts one of which starts with the other, the longer."""
@@ -78,9 +79,11 @@ class PreviousDrafter:
 class PreviousDraft:
     """The guesses for one request."""
 
-    def __init__(self, before: list[int], written: Sequence[Written], tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, before: NDArray[np.int64], written: Sequence[Written], tokenizer: Tokenizer
+    ) -> None:
         self.accepted: list[int] = []
-        self._before = np.array(before)
+        self._before = before
         self._written = written
         self._tokenizer = tokenizer
         self._rests: list[Rest] | None = None  # found with the first proposal
