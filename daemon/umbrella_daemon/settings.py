@@ -56,10 +56,12 @@ class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     # from the first token on; 0: no limit
     max_ms: Annotated[int, Meta(ge=0, le=600000)] = 4000
     # smallest probability of what is shown unasked; 0: everything is
-    min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.02
     candidates: Annotated[int, Meta(ge=1, le=10)] = 3
     menu: bool = False
     disabled_languages: tuple[str, ...] = ()
+    disabled_globs: tuple[str, ...] = ()
+    gitignore: bool = True
     max_file_mb: Annotated[float, Meta(ge=0.001, le=1000)] = 5.0
 
 

@@ -192,12 +192,12 @@ def unsure(text: str, probability: float) -> Watched:
 
 
 def test_what_the_model_is_not_sure_of_is_not_shown() -> None:
-    engine = unsure("d(a, b):", 0.05)
+    engine = unsure("d(a, b):", 0.005)
     answer = run(engine)
     assert (answer.text, answer.reason) == ("", Reason.LOW_CONFIDENCE)
     assert "completion.min_confidence" in answer.detail
     assert answer.trace.confidence is not None
-    assert 0.03 < answer.trace.confidence < 0.1
+    assert 0.004 < answer.trace.confidence < 0.02
     assert engine.closed
 
 
@@ -207,20 +207,20 @@ def test_what_the_model_is_not_sure_of_is_not_shown() -> None:
         ({}, False),
         ({"explicit": True}, True),
         ({"min_confidence": 0.0}, True),
-        ({"min_confidence": 0.04}, True),
-        ({"min_confidence": 0.06}, False),
+        ({"min_confidence": 0.004}, True),
+        ({"min_confidence": 0.006}, False),
         ({"min_confidence": 7.0}, False),
         ({"min_confidence": -1.0}, True),
     ],
 )
 def test_how_sure_is_sure_enough(fields: dict[str, Any], shown: bool) -> None:
-    answer = run(unsure("d(a, b):", 0.05), **fields)
+    answer = run(unsure("d(a, b):", 0.005), **fields)
     assert answer.text == ("d(a, b):" if shown else "")
 
 
 def test_doubt_ends_an_answer_after_its_last_sure_line() -> None:
     text = "\n    x = 1\n    y = 2\n    z = 3"
-    engine = unsure(text, 0.05)
+    engine = unsure(text, 0.01)
     job_ = job("def f():")
     answer = Completer(engine, Settings()).complete(job_)
     assert answer.text == "\n    x = 1\n    y = 2"
