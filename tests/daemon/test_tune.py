@@ -1,5 +1,6 @@
 """`umbrella tune`: what it stores, what it shows, and that a daemon says what is in force."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.daemons import Home
 from tests.engine.tiny import save_family
 from umbrella_daemon import paths
 from umbrella_daemon.cli import main
+from umbrella_daemon.doctor.finding import ok
+from umbrella_daemon.doctor.model import drafting
 from umbrella_daemon.resident.loading import load_engine
 from umbrella_daemon.settings import load_settings
 
@@ -58,11 +61,26 @@ def test_what_was_measured_is_shown_stored_and_in_force(pair: Path, code: Path) 
     assert f"→ {found['chosen']['preset']}" in result.output
 
     values: dict[str, object] = {"pair": str(pair), "engine": {"dtype": "float32"}}
-    loaded = load_engine(load_settings(values, environ={}), lambda _: None)
-    assert loaded.pair.endswith(f"; tuned {found['date'][:10]}: {found['chosen']['preset']}")
+    settings = load_settings(values, environ={})
+    loaded = load_engine(settings, lambda _: None)
+    told = f"tuned {found['date'][:10]}: {found['chosen']['preset']}"
+    assert loaded.pair.endswith(f"; {told}")
+    assert asyncio.run(drafting(settings)) == ok(told)
+
     values["draft"] = {"preset": "chain"}
-    loaded = load_engine(load_settings(values, environ={}), lambda _: None)
-    assert "tuned" not in loaded.pair
+    settings = load_settings(values, environ={})
+    assert "tuned" not in load_engine(settings, lambda _: None).pair
+    assert asyncio.run(drafting(settings)) == ok(f"{told}; the settings want chain")
+
+    stored.write_text("{")
+    finding = asyncio.run(drafting(settings))
+    assert finding.level == "warn"
+    assert "`umbrella tune` makes it anew" in finding.found
+
+
+def test_what_was_not_measured_is_said(pair: Path) -> None:
+    finding = asyncio.run(drafting(load_settings({"pair": str(pair)}, environ={})))
+    assert finding == ok("by assumption; `umbrella tune` measures it")
 
 
 def test_json_and_a_picture(pair: Path, code: Path, tmp_path: Path) -> None:

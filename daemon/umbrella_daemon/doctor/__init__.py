@@ -24,6 +24,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("disk", machine.disk),
     ("pair", model.pair),
     ("weights", model.weights),
+    ("drafting", model.drafting),
     ("socket", service.socket),
     ("daemon", service.daemon),
     ("language server", installation.language_server),

@@ -8,6 +8,7 @@ from umbrella_daemon.paths import models_directory
 from umbrella_daemon.resident.loading import SCRIPTED
 from umbrella_daemon.resident.pick import pick_pair
 from umbrella_daemon.settings import Settings, SettingsError
+from umbrella_daemon.tuned import summary, tuning_of
 from umbrella_engine.config import ModelSource, PairConfig
 from umbrella_engine.errors import EngineError
 from umbrella_engine.sources import is_fetched
@@ -44,6 +45,20 @@ async def weights(settings: Settings) -> Finding:
     return warn(
         said, f"The first start fetches them; ahead of it: umbrella models get {found.name}"
     )
+
+
+async def drafting(settings: Settings) -> Finding:
+    """Whether how to draft was measured here, and what was chosen."""
+    if settings.pair == SCRIPTED:
+        return ok("none needed")
+    try:
+        tuning = tuning_of(pick_pair(settings)[0], settings)
+    except EngineError as error:
+        return warn(str(error), "Until then assumptions are used.")
+    if tuning is None:
+        return ok("by assumption; `umbrella tune` measures it")
+    preset = settings.draft.preset
+    return ok(summary(tuning) + ("" if preset == "auto" else f"; the settings want {preset}"))
 
 
 def fetched(settings: Settings) -> bool:
