@@ -12,7 +12,7 @@ from lsprotocol import types
 from umbrella_daemon.languages import language_id
 from umbrella_daemon.lsp.context import Question, Silence, ask
 from umbrella_daemon.lsp.documents import Document, Documents
-from umbrella_daemon.lsp.secrets import may_hold_secrets
+from umbrella_daemon.secrets import may_hold_secrets
 from umbrella_daemon.settings import CompletionSettings
 
 

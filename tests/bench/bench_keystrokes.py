@@ -19,7 +19,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 
@@ -189,6 +189,10 @@ async def accept(typist: Typist, function: Function, idle: float, result: Result
         result.accept_sources[answer.trace.source] += 1
 
 
+def _p90(values: Sequence[float]) -> float:
+    return quantiles(values, n=10)[-1] if len(values) > 1 else sum(values)
+
+
 def summary(result: Result) -> dict[str, object]:
     """Give the figures of a run."""
     answered = result.sources["store"] + result.sources["prefetch"]
@@ -203,14 +207,14 @@ def summary(result: Result) -> dict[str, object]:
         "outcomes": dict(result.reasons),
         "engine_requests": len(result.prefilled),
         "prefilled_p50": median(result.prefilled or [0]),
-        "prefilled_p90": round(quantiles(result.prefilled or [0, 0], n=10)[-1], 1),
+        "prefilled_p90": round(_p90(result.prefilled), 1),
         "known_ms_p50": round(median(known or [0]), 3),
         "known_ms_max": round(max(known or [0]), 3),
         "engine_ms_p50": round(median(asked or [0]), 1),
         "accepts": len(result.accept_ms),
         "accept_sources": dict(result.accept_sources),
         "accept_ms_p50": round(median(result.accept_ms or [0]), 2),
-        "accept_ms_p90": round(quantiles(result.accept_ms or [0, 0], n=10)[-1], 1),
+        "accept_ms_p90": round(_p90(result.accept_ms), 1),
         "checked": result.checked,
         "different": len(result.different),
     }

@@ -191,3 +191,18 @@ async def test_under_any_edits_and_timing_only_what_the_engine_would_say_is_show
     for seed in range(40):
         await edit_at_random(seed, sources)
     assert min(sources["store"], sources["prefetch"], sources["engine"]) > 20, sources
+
+
+async def test_files_kept_out_get_no_answer_and_are_not_prepared(
+    home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / ".umbrellaignore").write_text("private.py\n")
+    async with served(home):
+        client = await home.ready()
+        for name, reason in (("private.py", Reason.IGNORED), (".env", Reason.EXCLUDED)):
+            request = complete(1, "x = ", path=str(tmp_path / name))
+            client.send(wire.Warm(request), request)
+            answer = await client.receive(Completed)
+            assert (answer.text, answer.reason) == ("", reason)
+            assert name in answer.detail
+            assert answer.trace.prompt_tokens == 0

@@ -25,7 +25,8 @@ def load(environ: dict[str, str] | None = None) -> Settings:
 def test_default_toml_lists_every_key_with_its_default() -> None:
     listed = tomllib.loads(DEFAULT_TOML.read_text())
     assert listed == msgspec.to_builtins(Settings()) | {
-        "completion": msgspec.to_builtins(Settings().completion) | {"disabled_languages": []}
+        "completion": msgspec.to_builtins(Settings().completion)
+        | {"disabled_languages": [], "disabled_globs": []}
     }
 
 

@@ -20,7 +20,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from umbrella_daemon.lsp.documents import Document, Documents, Place, without_surrogates
-from umbrella_daemon.lsp.secrets import may_hold_secrets
+from umbrella_daemon.scope import refusal
 from umbrella_daemon.settings import CompletionSettings
 from umbrella_daemon.wire import Reason
 
@@ -61,24 +61,17 @@ async def ask(
     path = to_fs_path(uri)
     if not settings.enabled:
         return Silence(Reason.DISABLED, "completion.enabled is false")
-    if may_hold_secrets(path or uri):
-        return Silence(Reason.EXCLUDED, f"{path or uri} may hold secrets, it is never read")
     document = documents.get(uri)
+    if kept_out := refusal(path or uri, document.language if document else "", settings):
+        return Silence(kept_out.reason, kept_out.detail)
     if document is None:
         found = await asyncio.to_thread(_from_disk, path, settings.max_file_mb)
         if isinstance(found, Silence):
             return found
         document = found
-    refusal = _refuse(document, settings)
-    return refusal or _question(params, path or "", document, documents)
-
-
-def _refuse(document: Document, settings: CompletionSettings) -> Silence | None:
-    if document.language in settings.disabled_languages:
-        return Silence(Reason.DISABLED, f"{document.language} is in completion.disabled_languages")
     if document.characters > settings.max_file_mb * MEGABYTE:
         return _too_large(document.characters, settings.max_file_mb)
-    return None
+    return _question(params, path or "", document, documents)
 
 
 def _question(

@@ -14,6 +14,7 @@ from umbrella_daemon.resident.job import PREFETCH, STORE, Job, Key
 from umbrella_daemon.resident.postprocess import Shown
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.resident.suggestions import Found, SuggestionStore
+from umbrella_daemon.scope import Refusal, refusal
 from umbrella_daemon.settings import Settings
 from umbrella_daemon.wire import Complete, Completed, Reason
 from umbrella_engine.stats import Stats
@@ -30,6 +31,7 @@ class Answers:
 
     def __init__(self, settings: Settings, scheduler: Scheduler, call: Call) -> None:
         suggestions = settings.suggestions
+        self._completion = settings.completion
         self._scheduler = scheduler
         self._call = call
         self._prefetches, self._warms_up = suggestions.prefetch, suggestions.warm_up
@@ -49,13 +51,19 @@ class Answers:
             keep=lambda done: self._call(self._keep, job, done),
             again=lambda: self._call(self._ask, job, reply),
         )
+        if kept_out := self._refusal(request):
+            self.store.forget(client, request.document)
+            reply(job.silence(kept_out.reason, kept_out.detail))
+            return
         self.habits.watch(client, request)
         self._newest[job.key] = job
         self._ask(job, reply)
 
     def warm(self, client: int, request: Complete) -> None:
         """Prepare the answer to `request` while nothing is asked."""
-        if self._warms_up and self.store.find(client, request) is None:
+        if not self._warms_up or self._refusal(request):
+            return
+        if self.store.find(client, request) is None:
             self._scheduler.prepare([self._preparation(client, request)])
 
     def leave(self, client: int) -> None:
@@ -65,6 +73,9 @@ class Answers:
             del self._newest[key]
         self.store.forget(client)
         self.habits.forget(client)
+
+    def _refusal(self, request: Complete) -> Refusal | None:
+        return refusal(request.path or request.document, request.language, self._completion)
 
     def _ask(self, job: Job, reply: Reply) -> None:
         """Answer `job` out of the store, else have the engine do it."""

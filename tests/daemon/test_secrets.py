@@ -1,6 +1,6 @@
 import pytest
 
-from umbrella_daemon.lsp.secrets import may_hold_secrets
+from umbrella_daemon.secrets import may_hold_secrets
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,14 @@ from umbrella_daemon.lsp.secrets import may_hold_secrets
         "/project/terraform.tfvars",
         "/home/me/.netrc",
         "untitled:.env",
+        "/home/me/id_work",
+        "/project/terraform.tfstate",
+        "/project/terraform.tfstate.backup",
+        "/project/prod.auto.tfvars.json",
+        "/project/tls/site.crt",
+        "/home/me/.docker/config.json",
+        "/home/me/.bash_history",
+        "/project/my-service-account-1.json",
     ],
 )
 def test_excluded(path: str) -> None:
@@ -38,6 +46,8 @@ def test_excluded(path: str) -> None:
         "/project/.env.example",
         "/home/me/id_rsa.pub",
         "/project/monkey",
+        "/project/id_generator.py",
+        "/project/docker/config.json",
         "",
     ],
 )
