@@ -135,6 +135,7 @@ class Trace(msgspec.Struct, frozen=True):
     drafts: dict[str, Drafted] = {}  # by source: "model", "suffix", "previous", "retyped"
     ms: dict[str, float] = {}  # stage → milliseconds; "total" is receipt to answer
     reason: str = ""  # "" when text is shown, else a value of `Reason`
+    layout: str = ""  # order of the prompt's parts
     confidence: float | None = None  # probability of the answer, by the model's own account
     source: str = "engine"  # "store": typed through, "prefetch": prepared while nothing was asked
 

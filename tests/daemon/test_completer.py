@@ -62,6 +62,7 @@ def test_with_a_suffix_the_prompt_is_fill_in_the_middle() -> None:
     answer = run(engine, "import x\ndef ad", suffix="\n    return a + b\n")
     assert answer.text == "d(a, b):"
     assert FIM.middle in engine.ids
+    assert answer.trace.layout == "anchored"
     before = engine.tokenizer.before_cursor(engine.ids) + engine.owed
     assert before == b"import x\ndef ad"
 

@@ -64,6 +64,7 @@ class Completer:
         bounds = replace(bounds, max_tokens=min(bounds.max_tokens, most))
         room = self.engine.info.context_tokens - bounds.max_tokens - MARGIN_TOKENS
         prompt = build_prompt(request, self.engine.tokenizer, settings.prompt, room)
+        job.layout = prompt.layout
         return Writer(self.engine, job, prompt, bounds)
 
 

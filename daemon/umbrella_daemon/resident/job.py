@@ -58,6 +58,7 @@ class Job:
     progress: str = ""  # what is written so far
     wanted: str | None = None  # what has to be the beginning of it for the request that waits
     stopped: str = ""  # reason to stop; the engine reads it before each forward pass
+    layout: str = ""  # of the prompt, once there is one
     confidence: float | None = None  # probability of the first answer, once there is one
     written: list[Written] = field(default_factory=list)  # all the engine wrote, best first
 
@@ -147,6 +148,7 @@ class Job:
             ms={stage: round(ms, 3) for stage, ms in {**stats.ms, "total": self.age_ms}.items()},
             reason=reason,
             source=source,
+            layout=self.layout,
             confidence=self.confidence and round(self.confidence, 4),
         )
 
