@@ -75,6 +75,22 @@ def test_generation_is_ended_as_soon_as_the_answer_is_whole() -> None:
     assert answer.trace.generated_tokens < 20
 
 
+@pytest.mark.parametrize(
+    ("answer", "text", "replaced"),
+    [
+        ("\n  return 1;\n", "\n  return 1;\n", 0),
+        ("\n  return 1;\n}\ng();\n", "\n  return 1;\n}", 1),
+        (" return 1; ", " return 1; ", 0),
+    ],
+)
+def test_a_block_between_brackets_that_the_editor_paired(
+    answer: str, text: str, replaced: int
+) -> None:
+    engine = watched(answer, FIM)
+    shown = run(engine, "function f() {", suffix="}\n", language="javascript")
+    assert (shown.text, shown.replace_after) == (text, replaced)
+
+
 def test_max_lines_of_the_request_go_before_the_setting() -> None:
     body = "".join(f"    x{number} = {number}\n" for number in range(12))
     prefix = "def f():\n"
