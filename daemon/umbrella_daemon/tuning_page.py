@@ -87,11 +87,10 @@ def draw(tuning: "Tuning", path: Path) -> None:
     """Draw pass times, acceptance by rank and the presets. Raises EngineError where it cannot."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    _draw_passes(left, tuning)
-    _draw_ranks(middle, tuning)
-    _draw_plans(right, tuning)
+    panels = [_draw_passes, *([_draw_ranks] if tuning.acceptance else []), _draw_plans]
+    figure = Figure(figsize=(4 * len(panels), 3.6), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        panel(axes, tuning)
     subject = tuning.subject
     figure.suptitle(f"{subject.pair} on {subject.device}, {subject.dtype}, {tuning.date[:10]}")
     try:
@@ -113,8 +112,6 @@ def _draw_passes(axes: "Axes", tuning: "Tuning") -> None:
 def _draw_ranks(axes: "Axes", tuning: "Tuning") -> None:
     axes.bar(range(1, 1 + len(tuning.acceptance)), tuning.acceptance)
     axes.set(xlabel="rank", ylabel="right", title="the draft's guesses", ylim=(0, 1))
-    if not tuning.acceptance:
-        axes.text(0.5, 0.5, "no draft model", ha="center", va="center")
 
 
 def _draw_plans(axes: "Axes", tuning: "Tuning") -> None:

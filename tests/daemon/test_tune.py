@@ -93,6 +93,14 @@ def test_json_and_a_picture(pair: Path, code: Path, tmp_path: Path) -> None:
     assert "<svg" in picture
 
 
+def test_a_target_alone(pair: Path, code: Path, tmp_path: Path) -> None:
+    result = tune(pair.with_name("target"), code, "--plot", str(tmp_path / "tuning.png"))
+    assert result.exit_code == 0, result.output
+    assert " suffix " in result.output
+    assert " chain " not in result.output
+    assert (tmp_path / "tuning.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_picture_that_cannot_be_written(pair: Path, code: Path, tmp_path: Path) -> None:
     result = tune(pair, code, "--plot", str(tmp_path / "missing" / "a.png"))
     assert result.exit_code == 1
