@@ -114,8 +114,8 @@ async def test_cells_of_a_notebook_are_joined(common: World, open_window: Open) 
     await window.press("Tab", "Control+s")
 
     async def second() -> list[str]:
-        saved = json.loads((window.project / "sums.ipynb").read_text())
-        return [*saved["cells"][2]["source"]]
+        text = (window.project / "sums.ipynb").read_text()  # empty while it is being written
+        return [*json.loads(text)["cells"][2]["source"]] if text else []
 
     await window.until("the saved cell", second, ["sum = first + 2"].__eq__)
 

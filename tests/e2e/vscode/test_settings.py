@@ -25,10 +25,10 @@ async def test_settings_change_live(common: World, open_window: Open) -> None:
     await again(window)
     await window.until_saved("def ad")
     assert await window.ghost() == ""
-    window.set(enable={"*": False, "python": True}, maxTokens=3)
+    window.set(enable={"*": False, "python": True}, maxTokens=4)
     await window.until_status("sparkle Umbrella")
     await again(window)
-    await window.until_ghost("d(a")
+    await window.until_ghost("d(a,")
     window.set(maxTokens=64, exclude=["**/main.*"])
     await window.until_status("circle-slash Umbrella: excluded")
     window.set(exclude=[])
