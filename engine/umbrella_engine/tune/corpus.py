@@ -1,5 +1,7 @@
 """Holes cut into source files: prompts as an editor would send them, in token ids.
 
+In every third the last tokens before the hole are the beginning of what stands a little above: code
+is often written by repeating code, and drafts are judged by both kinds.
 Cuts lie between tokens of the whole text, so no prompt ends in ids that the model has never seen
 there. The same folder, tokenizer and seed give the same holes. Reads files, knows no model.
 """
@@ -24,6 +26,9 @@ WINDOW_CHARACTERS: Final = 8_000
 PREFIX_TOKENS: Final = 384
 SUFFIX_TOKENS: Final = 128
 GAP_TOKENS: Final = 40  # cut out between the two
+REPEATED_EVERY: Final = 3
+REPEATED_FROM: Final = 96  # tokens before the hole
+REPEATED_TOKENS: Final = 16
 MAX_FILES: Final = 20_000  # looked at in a folder
 
 
@@ -45,18 +50,21 @@ def holes(folder: Path, tokenizer: Tokenizer, seed: int = 11) -> Iterator[list[i
             f"{FILE_BYTES.stop // 1000} kB to measure on; name another folder"
         )
     rng.shuffle(files)
-    for path in files:
+    for number, path in enumerate(files):
         text = path.read_text("utf-8", errors="replace").replace("\r\n", "\n")
         start = text.find("\n", rng.randrange(max(1, len(text) - WINDOW_CHARACTERS))) + 1
         ids = tokenizer.encode(text[start : start + WINDOW_CHARACTERS])
-        if len(ids) > 4 * GAP_TOKENS:
-            yield _prompt(ids, rng.randrange(len(ids) // 3, len(ids) * 3 // 4), tokenizer)
+        if len(ids) > 4 * REPEATED_FROM:
+            cut = rng.randrange(len(ids) // 3, len(ids) * 3 // 4)
+            again = ids[cut - REPEATED_FROM :][:REPEATED_TOKENS]
+            repeated = number % REPEATED_EVERY == REPEATED_EVERY - 1
+            yield _prompt(ids, cut, again if repeated else [], tokenizer)
 
 
-def _prompt(ids: list[int], cut: int, tokenizer: Tokenizer) -> list[int]:
-    """Lay the tokens before `cut` out, and those after a gap where the vocabulary can say so."""
+def _prompt(ids: list[int], cut: int, again: list[int], tokenizer: Tokenizer) -> list[int]:
+    """Lay out the tokens before `cut`, `again`, and after a gap the rest if the vocabulary can."""
     start = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-    before = ids[max(0, cut - PREFIX_TOKENS) : cut]
+    before = [*ids[max(0, cut - PREFIX_TOKENS) : cut], *again]
     fim = tokenizer.fim
     if fim is None:
         return [*start, *before]

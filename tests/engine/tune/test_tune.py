@@ -19,7 +19,7 @@ from umbrella_engine.shape.tuning import Tuning, read, write
 from umbrella_engine.stats import Stats
 from umbrella_engine.tune import WITH_DRAFT, Tuner
 from umbrella_engine.tune.acceptance import Guesses
-from umbrella_engine.tune.corpus import FILE_BYTES, default_folder, holes
+from umbrella_engine.tune.corpus import FILE_BYTES, REPEATED_TOKENS, default_folder, holes
 from umbrella_engine.tune.replay import Trial
 from umbrella_engine.tune.timing import ROWS, measure
 
@@ -91,6 +91,18 @@ def test_holes_come_from_source_files_alone_and_are_always_the_same(
         assert ids[0] == fim.prefix
         assert ids[-1] == fim.middle
         assert ids.count(fim.suffix) == 1
+
+
+def test_every_third_hole_begins_what_stands_above(code: Path, models: Models) -> None:
+    fim = models.tokenizer.fim
+    assert fim is not None
+    repeating = []
+    for ids in holes(code, models.tokenizer):
+        before = ids[1 : ids.index(fim.suffix)]
+        end, earlier = before[-REPEATED_TOKENS:], before[:-REPEATED_TOKENS]
+        places = range(len(earlier) - REPEATED_TOKENS + 1)
+        repeating.append(any(earlier[i : i + REPEATED_TOKENS] == end for i in places))
+    assert repeating == [False, False, True, False]
 
 
 def test_a_folder_without_code_is_refused(tmp_path: Path, models: Models) -> None:
