@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 PYTHON ?=
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# where make can: what is written at the same time comes one after the other
+UNMIXED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 header = @printf '\n== %s ==\n' '$(1)'
 
 .DEFAULT_GOAL := help
@@ -35,11 +37,13 @@ lint: $(STAMP)  ## formatting, ruff, import rules, types (mypy and pyright)
 	@$(BIN)/pyright
 
 e2e: $(STAMP)  ## the tests in VS Code and Neovim, which it gets into ~/.cache/umbrella-e2e
-	$(call header,getting the editors)
-	@$(BIN)/python tests/e2e/vscode/bootstrap.py
-	@$(BIN)/python tests/e2e/neovim/bootstrap.py
-	$(call header,tests in the editors)
-	@$(BIN)/python -m pytest -m editor tests/e2e/vscode tests/e2e/neovim
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(UNMIXED) e2e-vscode e2e-neovim
+
+.PHONY: e2e-vscode e2e-neovim
+e2e-vscode e2e-neovim: e2e-%: $(STAMP)
+	$(call header,tests in the editor: $*)
+	@$(BIN)/python tests/e2e/$*/bootstrap.py
+	@$(BIN)/python -m pytest -m editor tests/e2e/$*
 
 vsix: $(STAMP)  ## the extension for VS Code, editors/vscode/umbrella-lsp.vsix
 	$(call header,building the extension)
