@@ -6,6 +6,7 @@ In fp32 this is exactly what it brings, since speculation does not change the te
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -24,8 +25,11 @@ class CountedPass:
     def __init__(self, inner: ForwardPass) -> None:
         self._inner = inner
         self.cache: KVCache = inner.cache
-        self.device = inner.device
         self.rows: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Give whatever else the pass offers to who knows it."""
+        return getattr(self._inner, name)
 
     def forward(
         self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
