@@ -37,6 +37,7 @@ def law(world: World, examples: int) -> Callable[[], None]:
         derandomize=True,
         database=None,
         phases=[Phase.generate],
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     @given(scenarios())

@@ -8,17 +8,19 @@ own. It reads as rows 7 and 8 of the design.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from umbrella_engine.course import Course
+from umbrella_engine.device_steps import DeviceSteps, HostSteps
 from umbrella_engine.draft import Checkpoint, Drafter
 from umbrella_engine.draft.none import NoDrafter
 from umbrella_engine.draft.references import References
 from umbrella_engine.errors import Cancelled, ContextOverflow
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import GREEDY, EngineInfo, Limits, Sampling, Step, Tokenizer
-from umbrella_engine.language_model import Context, LanguageModel
+from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.sampling import Draws
 from umbrella_engine.stats import Stats
 from umbrella_engine.tree import Tree
-from umbrella_engine.verify import Greedy, Verifier, best, log_probabilities
+from umbrella_engine.verify import Greedy, Verifier, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class SpeculativeEngine:
     # makes the drafter of a request that samples, from the chances that its walk will judge
     drawing: Callable[[Draws], Drafter] = lambda _: NoDrafter()
     references: References = field(default_factory=References)
+    device: DeviceSteps = field(default_factory=HostSteps)
 
     def generate(
         self,
@@ -49,28 +52,23 @@ class SpeculativeEngine:
         self._check(ids, limits)
         checkpoint = _checkpoint(cancelled)
         drafter, verifier = self._pair(sampling)
-        with self.target.open(ids) as context, drafter.begin(ids) as draft:
+        device = self.device if sampling.temperature == 0 else HostSteps()
+        with (
+            self.target.open(ids) as context,
+            drafter.begin(ids) as draft,
+            device.begin(ids) as run,
+        ):
             stats.prompt_tokens = len(ids)
             stats.reused_tokens = context.length
             stats.prefilled_tokens = len(ids) - context.length
             with stats.stage("prefill"):
                 unread = context.prefill(ids[context.length :], checkpoint)
-            while stats.generated_tokens < limits.max_tokens:
-                room = limits.max_tokens - stats.generated_tokens
-                with stats.stage("draft"):
-                    tree = draft.propose(room - 1, owed, checkpoint)
-                checkpoint()
-                with stats.stage("verify"):
-                    tokens, logprobs, path = self._step(context, unread, tree, owed, verifier)
-                stats.settle(tree, path)
-                draft.accept(tokens)
-                unread = tokens[-1:]
-                for token in tokens:
-                    owed = self.healing.after(owed, token) or b"" if owed else b""
+            course = Course(context, draft, run, verifier, self.healing, stats, checkpoint)
+            for tokens, log_probs in course.steps(unread, owed, limits.max_tokens):
                 shown = _before_stop(tokens, limits.stop_ids)
                 stats.generated_tokens += len(shown)
                 if shown:
-                    yield Step(tuple(shown), tuple(logprobs[: len(shown)]))
+                    yield Step(tuple(shown), tuple(log_probs[: len(shown)]))
                 if len(shown) < len(tokens):
                     return
 
@@ -100,16 +98,6 @@ class SpeculativeEngine:
             return self.drafter, Greedy(self.healing)
         draws = Draws(sampling, self.healing)
         return self.drawing(draws), draws
-
-    def _step(
-        self, context: Context, unread: Sequence[int], tree: Tree, owed: bytes, verifier: Verifier
-    ) -> tuple[list[int], list[float], list[int]]:
-        """Verify a tree; give the accepted tokens and the bonus, their log-probabilities, path."""
-        logits = context.evaluate(unread, tree)
-        path, bonus = verifier.walk(logits, tree, owed)
-        logprobs = log_probabilities(logits, tree, path, bonus, owed, self.healing)
-        context.keep(tree, path)
-        return [*(tree.tokens[node] for node in path), bonus], logprobs, path
 
     def _check(self, ids: Sequence[int], limits: Limits) -> None:
         if not ids:

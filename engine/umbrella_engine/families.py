@@ -1,7 +1,7 @@
 """Which object computes a model: our own decoder, or transformers' module behind the same verbs.
 
-The choice is made once, from `config.json`. transformers is imported only for families that our
-decoder does not compute itself.
+The choice is made once, from `config.json` and the device: on a GPU our decoder goes behind fused
+kernels. transformers is imported only for families that our decoder does not compute itself.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Union
 
 import torch
 
+from umbrella_engine.attention.flash import FlashAttention
 from umbrella_engine.attention.reference import ReferenceAttention
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import ForwardPass
@@ -52,8 +53,12 @@ def load_decoder(
     """Read the weights in `folder` and give the object that computes them over `cache`."""
     if isinstance(config, ModelConfig):
         weights = load_weights(folder, config, dtype, device, layer_done)
-        attention = ReferenceAttention(config.n_heads // config.n_kv_heads, dtype)
-        return Decoder(config, weights, cache, attention)
+        group = config.n_heads // config.n_kv_heads
+        if device.type == "cuda":
+            from umbrella_engine.cuda.assemble import fuse
+
+            return fuse(Decoder(config, weights, cache, FlashAttention(group, dtype)))
+        return Decoder(config, weights, cache, ReferenceAttention(group, dtype))
     from umbrella_engine.hf_model import load_hf_decoder
     from umbrella_engine.self_test import self_test
 

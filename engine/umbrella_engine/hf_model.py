@@ -37,6 +37,7 @@ class HFDecoder:
         self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
     ) -> Tensor:
         """Run n tokens through the model; see `Decoder.forward`."""
+        ids, positions, tail = (each.to(self.device) for each in (ids, positions, tail))
         self._lanes.aim(lane, start, tail)
         n = ids.shape[0]
         logits: Tensor = self.module(

@@ -51,8 +51,8 @@ class KVCache:
         self.capacity = capacity
         self.n_lanes = n_lanes
         # left uninitialised: a lane takes memory only once it is used
-        self._keys = torch.empty((*slots, shape.head_dim), dtype=dtype, device=device)
-        self._values = torch.empty((*slots, shape.value_dim), dtype=dtype, device=device)
+        self.keys = torch.empty((*slots, shape.head_dim), dtype=dtype, device=device)
+        self.values = torch.empty((*slots, shape.value_dim), dtype=dtype, device=device)
 
     def write(self, layer: int, lane: int, start: int, keys: Tensor, values: Tensor) -> None:
         """Store n keys and values at slots `start … start + n`.
@@ -60,25 +60,25 @@ class KVCache:
         keys: [n_kv_heads, n, head_dim], values: [n_kv_heads, n, value_dim].
         """
         end = start + keys.shape[1]
-        self._keys[layer, lane, :, start:end] = keys
-        self._values[layer, lane, :, start:end] = values
+        self.keys[layer, lane, :, start:end] = keys
+        self.values[layer, lane, :, start:end] = values
 
     def read(self, layer: int, lane: int, length: int) -> tuple[Tensor, Tensor]:
         """View the first `length` slots: keys [n_kv_heads, length, head_dim], values likewise."""
-        return self._keys[layer, lane, :, :length], self._values[layer, lane, :, :length]
+        return self.keys[layer, lane, :, :length], self.values[layer, lane, :, :length]
 
     @torch.inference_mode()
     def compact(self, lane: int, slots: Sequence[int], start: int) -> None:
         """Move `slots` to `start, start + 1 …` in every layer; nothing moves that is in place."""
         if list(slots) == list(range(start, start + len(slots))):
             return
-        index = torch.tensor(slots, device=self._keys.device)
+        index = torch.tensor(slots, device=self.keys.device)
         end = start + len(slots)
-        for store in (self._keys, self._values):
+        for store in (self.keys, self.values):
             store[:, lane, :, start:end] = store[:, lane].index_select(2, index)
 
     @torch.inference_mode()
     def copy_lane(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` slots of lane `source` to lane `target`."""
-        for store in (self._keys, self._values):
+        for store in (self.keys, self.values):
             store[:, target, :, :length] = store[:, source, :, :length]

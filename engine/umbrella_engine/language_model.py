@@ -28,11 +28,6 @@ class ForwardPass(Protocol):
         """Where keys and values go."""
         ...
 
-    @property
-    def device(self) -> torch.device:
-        """Where its inputs are wanted."""
-        ...
-
     def forward(
         self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
     ) -> Tensor:
@@ -73,6 +68,27 @@ class Context:
     def length(self) -> int:
         """Number of committed tokens."""
         return len(self._lane.tokens)
+
+    @property
+    def lane(self) -> int:
+        """Index of the lane in the model's cache."""
+        return self._lane.index
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The committed tokens."""
+        return self._lane.tokens
+
+    def read(self, ids: Sequence[int], checkpoint: Callable[[], None]) -> None:
+        """Commit `ids`; nobody wants their logits."""
+        rest = self.prefill(ids, checkpoint)
+        if rest:
+            checkpoint()
+            self._forward(rest, Tree(), 0, n_logits=0)
+
+    def settle(self, ids: Sequence[int]) -> None:
+        """Commit `ids`, whose keys and values already lie behind the committed ones."""
+        self._lane.tokens.extend(ids)
 
     def prefill(self, ids: Sequence[int], checkpoint: Callable[[], None]) -> list[int]:
         """Commit `ids` chunk by chunk, but for a last chunk, which is returned for `evaluate`.
@@ -121,13 +137,12 @@ class Context:
             *range(committed, root),
             *(root + tree.depths[node] - 1 for node in new),
         ]
-        device = decoder.device
         logits = decoder.forward(
-            torch.tensor(tokens, device=device),
-            torch.tensor(positions, device=device),
+            torch.tensor(tokens),
+            torch.tensor(positions),
             self._lane.index,
             start,
-            torch.from_numpy(tail_mask(len(ids), tree, first_node)).to(device),
+            torch.from_numpy(tail_mask(len(ids), tree, first_node)),
             first_row=len(tokens) - n_logits,
         )
         self._lane.tokens.extend(ids)

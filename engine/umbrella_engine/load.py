@@ -3,13 +3,14 @@
 Everything that can be wrong between target and draft is found here, once, before the first request.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import torch
 
 from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
+from umbrella_engine.device_steps import DeviceSteps, HostSteps
 from umbrella_engine.draft import Drafter, presets
 from umbrella_engine.draft.drawn import drawing
 from umbrella_engine.draft.references import References
@@ -30,6 +31,7 @@ from umbrella_engine.shape.tuning import Subject, Tuning, read
 from umbrella_engine.sources import fetch_model
 from umbrella_engine.tokenizer import HFTokenizer, load_tokenizer, vocabulary_difference
 
+AHEAD_TOKENS = 128  # what steps of the device may write before the host stops them
 PREFILL_CHUNK_TOKENS = {"cpu": 64, "cuda": 1024}  # about one short forward pass on each
 
 
@@ -95,15 +97,34 @@ def load(
         tuning=tuning,
         assumed=models.assumed,
     )
+    preset = choose_preset(draft, tuning)
+    device = _device_steps(models, preset, draft, report)
+    # what the device drafts by itself, the host's drafter leaves to it
+    own = parts if device is None else replace(parts, model=None)
     return SpeculativeEngine(
         info=models.info,
         tokenizer=models.tokenizer,
         target=models.target,
-        drafter=presets.make(choose_preset(draft, tuning), parts),
+        drafter=presets.make(preset, own),
         healing=models.healing,
         drawing=drawing(parts),
         references=parts.references,
+        device=device or HostSteps(),
     )
+
+
+def _device_steps(
+    models: Models, preset: Preset, config: DraftConfig, report: Report
+) -> DeviceSteps | None:
+    """Capture what a GPU can do without the host; None where there is no such thing."""
+    if not models.info.device.startswith("cuda"):
+        return None
+    from umbrella_engine.cuda.assemble import device_loop
+
+    def done(count: int, total: int) -> None:
+        report(Progress("loading", "capturing the steps of the device", count, total))
+
+    return device_loop(models.target, models.draft, preset, config, done)
 
 
 def load_models(
@@ -262,6 +283,8 @@ def _place(
     context = min(engine.context_tokens, *(c.config.max_positions for c in checkpoints))
     # a tree's nodes to verify, or all that passes of the draft model read
     capacity = context + max(draft.max_nodes, draft.model_depth * draft.model_width)
+    if device.type == "cuda":
+        capacity += AHEAD_TOKENS
     lane_bytes = capacity * sum(c.config.kv_bytes_per_token(dtype.itemsize) for c in checkpoints)
     return Placing(
         device=device,

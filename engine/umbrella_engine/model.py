@@ -30,10 +30,10 @@ class Decoder:
         self.cache = cache
         self.device = weights.embedding.device
         self.dtype = weights.embedding.dtype
-        self._weights = weights
+        self.weights = weights
         self._attention = attention
         self._scale = config.head_dim**-0.5
-        self._cos, self._sin = rope_tables(config, cache.capacity, self.dtype, self.device)
+        self.cos, self.sin = rope_tables(config, cache.capacity, self.dtype, self.device)
 
     @torch.inference_mode()
     def forward(
@@ -41,15 +41,17 @@ class Decoder:
     ) -> Tensor:
         """Run n tokens through the model.
 
-        ids, positions: [n] int64. Keys and values go to slots `start … start + n` of `lane`.
+        ids, positions: [n] int64, on any device, as tail. Keys and values go to slots
+        `start … start + n` of `lane`.
         tail: [n, n_tail] bool, which of the last n_tail slots each row sees; all slots before them
         are visible. Returns logits [n - first_row, vocab] of the rows from `first_row` on; pass
         `first_row = n` where none is needed.
         """
-        weights, config = self._weights, self.config
+        weights, config = self.weights, self.config
+        ids, positions, tail = (each.to(self.device) for each in (ids, positions, tail))
         length = start + ids.shape[0]
         mask = self._attention.prepare(tail, length)
-        cos, sin = self._cos[positions], self._sin[positions]  # [n, d]
+        cos, sin = self.cos[positions], self.sin[positions]  # [n, d]
         x = functional.embedding(ids, weights.embedding)  # [n, hidden]
         for index, layer in enumerate(weights.layers):
             normed = self._norm(x, layer.input_norm)

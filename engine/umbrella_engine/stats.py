@@ -52,6 +52,22 @@ class Stats:
         for source, seconds in tree.seconds.items():
             self.draft_us[source] = self.draft_us.get(source, 0.0) + seconds * 1e6
 
+    def settle_levels(self, depth: int, width: int, accepted: int) -> None:
+        """Count a tree that the device grew with the draft model, and the levels kept of it."""
+        self.target_steps += 1
+        self.drafted_tokens += depth * width
+        self.accepted_tokens += accepted
+        for by, at, levels, each in (
+            (self.drafted_by, self.drafted_at, depth, width),
+            (self.accepted_by, self.accepted_at, accepted, 1),
+        ):
+            if levels:
+                by["model"] = by.get("model", 0) + levels * each
+                places = at.setdefault("model", [])
+                places += [0] * (levels - len(places))
+                for level in range(levels):
+                    places[level] += each
+
 
 def _count(by: dict[str, int], at: dict[str, list[int]], tree: Tree, node: int) -> None:
     """Add one node to the counters of its source."""

@@ -1,0 +1,249 @@
+"""The decoder on a GPU: seven kernels a layer at most, no host in between, a graph for each preset.
+
+Computes what `model.Decoder` computes, for up to 64 rows, from the same packed weights and into the
+same cache; more rows (prefill) go to that decoder. All that changes between steps lies on the
+device (`Inputs`), so that a captured graph serves every lane, length and tree.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+from torch import Tensor
+
+from umbrella_engine.cuda.graphs import Graph
+from umbrella_engine.cuda.kernels import attention, ends, products
+from umbrella_engine.cuda.tiles import (
+    PRESETS,
+    Stretches,
+    Tile,
+    Tiles,
+    choose_stretches,
+    choose_tiles,
+    preset_for,
+)
+from umbrella_engine.model import Decoder
+from umbrella_engine.weights import LayerWeights
+
+MAX_ROWS = 64  # as many as bits in an ancestor word
+MAX_SPLITS = 8
+LOG2_E = 1.4426950408889634
+
+
+class Inputs:
+    """What a forward pass reads, in one device tensor of 64-bit integers."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.all = torch.zeros(4 * MAX_ROWS + 5, dtype=torch.int64, device=device)
+        rows = self.all[: 4 * MAX_ROWS].view(4, MAX_ROWS)
+        self.ids, self.positions, self.words, self.depths = rows
+        scalars = self.all[4 * MAX_ROWS :].view(5, 1)
+        self.n_rows, self.lane, self.start, self.prefix, self.tail = scalars
+
+    def fill(self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor) -> None:
+        """Take the arguments of `Decoder.forward`, which lie on the host."""
+        n, n_tail = tail.shape
+        prefix = start + n - n_tail
+        host = np.zeros(self.all.shape[0], dtype=np.int64)
+        rows = host[: 4 * MAX_ROWS].reshape(4, MAX_ROWS)
+        rows[0, :n], rows[1, :n] = ids.numpy(), positions.numpy()
+        rows[2, :n] = (tail.numpy() @ BITS[:n_tail]).view(np.int64)
+        rows[3, :n] = rows[1, :n] - prefix
+        host[4 * MAX_ROWS :] = n, lane, start, prefix, n_tail
+        self.all.copy_(torch.from_numpy(host))
+
+
+BITS = np.left_shift(np.uint64(1), np.arange(MAX_ROWS, dtype=np.uint64))
+
+
+class FusedDecoder:
+    """A `ForwardPass` over the weights, tables and cache of a plain decoder."""
+
+    def __init__(self, plain: Decoder, early_start: bool) -> None:
+        """`early_start`: whether the device knows programmatic dependent launch."""
+        config = plain.config
+        self.plain, self.config, self.cache = plain, config, plain.cache
+        self.device, self.dtype = plain.device, plain.dtype
+        self.inputs = Inputs(self.device)
+        self.tiles: dict[int, Tiles] = {p: choose_tiles(config, p) for p in PRESETS}
+        self.stretches: dict[int, Stretches] = {p: choose_stretches(config, p) for p in PRESETS}
+        self.early_start = early_start
+        self._graphs: dict[int, Graph] = {}
+        rows, hidden, single = MAX_ROWS, config.hidden, torch.float32
+        self._x = self._empty(rows, hidden)
+        self._queries = self._empty(rows, config.n_heads * config.head_dim)
+        self._mixed = self._empty(rows, config.n_heads * config.head_dim)
+        self._inner = self._empty(rows, config.intermediate)
+        self._sums = self._empty(rows, hidden, dtype=single)  # of squares, before attention
+        self._sums_post = self._empty(rows, hidden, dtype=single)  # before the gated part
+        self._parts = self._empty(MAX_SPLITS, rows, hidden, dtype=single)
+        self._arrived = torch.zeros(hidden, dtype=torch.int32, device=self.device)
+        self._partial: dict[tuple[Stretches, int], tuple[Tensor, Tensor, Tensor]] = {}
+        programs = config.vocab // 16 + 1
+        self.best = self._empty(rows, programs, dtype=single)
+        self.best_at = self._empty(rows, programs, dtype=torch.int32)
+        self._total = self._empty(rows, programs, dtype=single)
+        self.logits = self._empty(rows, config.vocab, dtype=single)
+        self.tokens = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        self.normalizer = self._empty(rows, dtype=single)
+        self.log_probs = self._empty(rows, dtype=single)
+
+    @torch.inference_mode()
+    def forward(
+        self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
+    ) -> Tensor:
+        """Run n tokens through the model; see `Decoder.forward`.
+
+        The logits are fp32 and valid until the next call.
+        """
+        n, n_tail = tail.shape
+        if max(n, n_tail) > MAX_ROWS:
+            return self.plain.forward(ids, positions, lane, start, tail, first_row)
+        self.inputs.fill(ids, positions, lane, start, tail)
+        self.graph(preset_for(n)).replay()
+        return self.logits[first_row:n]
+
+    def graph(self, preset: int) -> Graph:
+        """Give the captured launches for up to `preset` rows, logits included."""
+        if preset not in self._graphs:
+            self._graphs[preset] = Graph(lambda: self.launch(preset, logits=True), self.device)
+        return self._graphs[preset]
+
+    def launch(self, preset: int, *, logits: bool) -> None:
+        """Enqueue one forward pass of up to `preset` rows; reads `inputs` on the device.
+
+        Leaves each row's `tokens`, `normalizer` and `log_probs`, and where asked its `logits`.
+        """
+        tiles = self.tiles[preset]
+        self._embed(preset, tiles)
+        for index, layer in enumerate(self.plain.weights.layers):
+            self._project(preset, tiles, index, layer)
+            self._attend(preset, index)
+            self._add(
+                preset, tiles.output, self._mixed, layer.output, layer.output_bias, self._sums_post
+            )
+            self._gate(preset, tiles, layer)
+            self._add(preset, tiles.down, self._inner, layer.down, layer.down_bias, self._sums)
+        self._choose(preset, tiles, logits=logits)
+
+    def programs(self, preset: int) -> int:
+        """How many candidates a row of `best` holds."""
+        return -(-self.config.vocab // self.tiles[preset].head.n)
+
+    def _empty(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        return torch.empty(*shape, dtype=dtype or self.dtype, device=self.device)
+
+    def _launch_options(self) -> dict[str, Any]:
+        return {"PDL": True, "launch_pdl": True} if self.early_start else {"PDL": False}
+
+    def _tile_options(self, preset: int, tile: Tile, inner: int) -> dict[str, Any]:
+        size = self.dtype.itemsize
+        lines = triton.next_power_of_2(inner // tile.splits * size // 128 + 1)
+        return {
+            "K": inner,
+            "BLOCK_M": 1 if preset == 1 else max(16, preset),
+            "BLOCK_N": tile.n,
+            "BLOCK_K": tile.k,
+            "STAGES": tile.stages,
+            "SWAP": tile.swap,
+            "BYTES": size,
+            "LINES": min(lines, tile.lines),
+            "EARLY": tile.early,
+            "EXACT": self.dtype == torch.float32,
+            "num_warps": tile.warps,
+            **self._launch_options(),
+        }
+
+    def _sum_options(self, tile: Tile) -> dict[str, int]:
+        parts = self.config.hidden // tile.n
+        return {"PARTS": parts, "PARTS_POW2": triton.next_power_of_2(parts)}
+
+    def _embed(self, preset: int, tiles: Tiles) -> None:
+        hidden = self.config.hidden
+        ends.embed_kernel[(preset,)](
+            self.inputs.ids, self.plain.weights.embedding, self._x, self._sums,
+            HIDDEN=hidden, BLOCK=triton.next_power_of_2(hidden),
+            **self._sum_options(tiles.down), **self._launch_options(),
+        )  # fmt: skip
+
+    def _project(self, preset: int, tiles: Tiles, index: int, layer: LayerWeights) -> None:
+        config, inputs, tile, cache = self.config, self.inputs, tiles.qkv, self.cache
+        columns = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+        nothing = self._x
+        products.qkv_kernel[(columns // tile.n,)](
+            self._x, layer.qkv, _or(layer.qkv_bias, nothing), layer.input_norm, self._sums,
+            _or(layer.q_norm, nothing), _or(layer.k_norm, nothing), self.plain.cos, self.plain.sin,
+            inputs.positions, inputs.start, inputs.lane,
+            self._queries, cache.keys[index], cache.values[index],
+            config.norm_eps, inputs.n_rows, cache.keys.stride(1), cache.capacity,
+            N_HEADS=config.n_heads, N_KV=config.n_kv_heads, HEAD_DIM=config.head_dim,
+            HAS_BIAS=layer.qkv_bias is not None, QK_NORM=layer.q_norm is not None,
+            **self._sum_options(tiles.down), **self._tile_options(preset, tile, config.hidden),
+        )  # fmt: skip
+
+    def _attend(self, preset: int, index: int) -> None:
+        config, inputs, cache, cut = self.config, self.inputs, self.cache, self.stretches[preset]
+        blocks = -(-config.n_heads // config.n_kv_heads * preset // cut.rows)
+        partial, top, weight = self._partials(cut, blocks)
+        sizes = {
+            "N_HEADS": config.n_heads, "N_KV": config.n_kv_heads, "HEAD_DIM": config.head_dim,
+            "SPLITS": cut.splits, "BLOCK_R": cut.rows, **self._launch_options(),
+        }  # fmt: skip
+        attention.split_kernel[(config.n_kv_heads, blocks, cut.splits)](
+            self._queries, cache.keys[index], cache.values[index], partial, top, weight,
+            inputs.lane, inputs.prefix, inputs.tail, inputs.words, inputs.depths,
+            config.head_dim**-0.5 * LOG2_E, 0.0, 0, inputs.n_rows, cache.keys.stride(1),
+            cache.capacity, SOFTCAP=False, WINDOW=False, BLOCK_S=cut.slots, STAGES=cut.stages,
+            PREFETCH=True, EXACT=self.dtype == torch.float32, num_warps=cut.warps, **sizes,
+        )  # fmt: skip
+        attention.merge_kernel[(preset, config.n_heads)](
+            partial, top, weight, self._mixed, blocks,
+            SPLITS_POW2=triton.next_power_of_2(cut.splits), num_warps=4, **sizes,
+        )  # fmt: skip
+
+    def _partials(self, cut: Stretches, blocks: int) -> tuple[Tensor, Tensor, Tensor]:
+        if (cut, blocks) not in self._partial:
+            config = self.config
+            slabs = config.n_kv_heads * blocks * cut.splits * cut.rows
+            self._partial[cut, blocks] = (
+                self._empty(slabs, config.head_dim, dtype=torch.float32),
+                self._empty(slabs, dtype=torch.float32),
+                self._empty(slabs, dtype=torch.float32),
+            )
+        return self._partial[cut, blocks]
+
+    def _add(
+        self, preset: int, tile: Tile, x: Tensor, weight: Tensor, bias: Tensor | None, sums: Tensor
+    ) -> None:
+        hidden = self.config.hidden
+        products.residual_kernel[(hidden // tile.n, tile.splits)](
+            x, weight, _or(bias, x), self._x, sums, self._parts, self._arrived, self.inputs.n_rows,
+            N=hidden, HAS_BIAS=bias is not None, SPLITS=tile.splits, MAX_ROWS=MAX_ROWS,
+            **self._tile_options(preset, tile, weight.shape[1]),
+        )  # fmt: skip
+
+    def _gate(self, preset: int, tiles: Tiles, layer: LayerWeights) -> None:
+        config, tile = self.config, tiles.gated
+        products.gated_kernel[(2 * config.intermediate // tile.n,)](
+            self._x, layer.gate_up, layer.post_norm, self._sums_post, self._inner,
+            config.norm_eps, self.inputs.n_rows, INNER=config.intermediate,
+            **self._sum_options(tiles.output), **self._tile_options(preset, tile, config.hidden),
+        )  # fmt: skip
+
+    def _choose(self, preset: int, tiles: Tiles, *, logits: bool) -> None:
+        config, weights, programs = self.config, self.plain.weights, self.programs(preset)
+        ends.head_kernel[(programs,)](
+            self._x, weights.head, weights.norm, self._sums, self.logits,
+            self.best, self.best_at, self._total, config.norm_eps, self.inputs.n_rows, config.vocab,
+            LOGITS=logits, **self._sum_options(tiles.down),
+            **self._tile_options(preset, tiles.head, config.hidden),
+        )  # fmt: skip
+        ends.choose_kernel[(preset,)](
+            self.best, self.best_at, self._total, self.tokens, self.normalizer, self.log_probs,
+            programs, BLOCK=triton.next_power_of_2(programs), **self._launch_options(),
+        )  # fmt: skip
+
+
+def _or(tensor: Tensor | None, other: Tensor) -> Tensor:
+    return other if tensor is None else tensor

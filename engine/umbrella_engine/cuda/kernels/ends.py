@@ -1,0 +1,118 @@
+"""Both ends of a decoder on the device: embedding rows in, logits or the best token out."""
+
+import triton
+import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+from umbrella_engine.cuda.kernels.products import begin, product, row_scale
+
+
+@triton.jit
+def embed_kernel(
+    ids,
+    table,
+    x,
+    ssq,
+    HIDDEN: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PARTS: tl.constexpr,
+    PARTS_POW2: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    """X [rows, HIDDEN] = table[ids], with the sum of squares in the first of PARTS partials."""
+    if PDL:
+        gdc_launch_dependents()
+        gdc_wait()
+    row = tl.program_id(0)
+    column = tl.arange(0, BLOCK)
+    inside = column < HIDDEN
+    token = tl.load(ids + row).to(tl.int64)
+    values = tl.load(table + token * HIDDEN + column, mask=inside, other=0.0)
+    tl.store(x + row * HIDDEN + column, values, mask=inside)
+    part = tl.arange(0, PARTS_POW2)
+    squares = tl.sum(values.to(tl.float32) * values.to(tl.float32), axis=0)
+    tl.store(ssq + row * PARTS + part, tl.where(part == 0, squares, 0.0), mask=part < PARTS)
+
+
+@triton.jit
+def head_kernel(
+    x,
+    w,
+    gain,
+    ssq,
+    logits,
+    best,
+    best_at,
+    total,
+    eps,
+    n_rows,
+    VOCAB,
+    LOGITS: tl.constexpr,
+    K: tl.constexpr,
+    PARTS: tl.constexpr,
+    PARTS_POW2: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    STAGES: tl.constexpr,
+    SWAP: tl.constexpr,
+    BYTES: tl.constexpr,
+    LINES: tl.constexpr,
+    PDL: tl.constexpr,
+    EARLY: tl.constexpr,
+    EXACT: tl.constexpr,
+):
+    """Norm and output head. Each program leaves the best of its columns; logits where wanted.
+
+    logits: [rows, VOCAB]; best, best_at and total (sum of exponentials below the best): [rows,
+    programs].
+    """
+    program, programs = tl.program_id(0), tl.num_programs(0)
+    n = program * BLOCK_N + tl.arange(0, BLOCK_N)
+    m = tl.arange(0, BLOCK_M)
+    exists = n < VOCAB
+    row = tl.where(exists, n, 0)
+    begin(w, row, 0, K, BYTES, LINES, PDL, EARLY)
+    acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
+    if PDL and not EARLY:
+        gdc_launch_dependents()
+    acc = acc * row_scale(ssq, m, eps, K, PARTS, PARTS_POW2)[:, None]
+    real = m < tl.load(n_rows)
+    if LOGITS:
+        at = logits + m[:, None].to(tl.int64) * VOCAB + n[None, :]
+        tl.store(at, acc.to(logits.dtype.element_ty), mask=real[:, None] & exists[None, :])
+    acc = tl.where(exists[None, :], acc, float("-inf"))
+    top = tl.max(acc, axis=1)
+    where = tl.min(tl.where(acc == top[:, None], n[None, :], 2147483647), axis=1)
+    tl.store(best + m * programs + program, top, mask=real)
+    tl.store(best_at + m * programs + program, where, mask=real)
+    tl.store(total + m * programs + program, tl.sum(tl.exp(acc - top[:, None]), axis=1), mask=real)
+
+
+@triton.jit
+def choose_kernel(
+    best,
+    best_at,
+    total,
+    tokens,
+    normalizer,
+    log_probs,
+    programs,
+    BLOCK: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    """Each row's best column (ties go to the lowest), its log-probability and the normalizer."""
+    if PDL:
+        gdc_launch_dependents()
+        gdc_wait()
+    row = tl.program_id(0)
+    p = tl.arange(0, BLOCK)
+    inside = p < programs
+    tops = tl.load(best + row * programs + p, mask=inside, other=float("-inf"))
+    at = tl.load(best_at + row * programs + p, mask=inside, other=2147483647)
+    sums = tl.load(total + row * programs + p, mask=inside, other=0.0)
+    top = tl.max(tops, axis=0)
+    excess = tl.log(tl.sum(sums * tl.exp(tops - top), axis=0))
+    tl.store(tokens + row, tl.min(tl.where(tops == top, at, 2147483647), axis=0).to(tl.int64))
+    tl.store(normalizer + row, top + excess)
+    tl.store(log_probs + row, -excess)

@@ -1,0 +1,162 @@
+"""Which tile each kernel uses, by number of rows and by shape. Measured on an H100; see NOTES.md.
+
+A tile that is good for one shape is rarely bad for another of its size, so a few rules cover all
+models: one row streams weights through plain multiplications, more rows through matrix units, and
+a product with few output columns is split along its inner dimension to keep all processors busy.
+"""
+
+from dataclasses import dataclass, replace
+
+from umbrella_engine.model_config import ModelConfig
+
+PRESETS = (1, 8, 16, 32, 64)  # rows of a forward pass
+MIN_COLUMNS = 16  # of a matrix instruction; a single row needs none
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """How one program cuts a product."""
+
+    n: int  # weight rows of a program
+    k: int  # inner dimension of one pass of its loop
+    stages: int  # passes in flight
+    warps: int
+    splits: int = 1  # programs that share the inner dimension
+    swap: bool = False  # weights as the left operand
+    lines: int = 8  # of each weight row, 128 bytes each, fetched to L2 ahead of time
+    early: bool = False  # let the next kernel start before this one has read its weights
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """The tiles of one preset of rows."""
+
+    qkv: Tile
+    output: Tile
+    gated: Tile
+    down: Tile
+    head: Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """How one program cuts the attention."""
+
+    rows: int  # query heads times tokens
+    slots: int  # slots of one pass of its loop
+    stages: int
+    warps: int
+    splits: int  # stretches of the slots
+
+
+ONE_ROW = Tiles(
+    qkv=Tile(8, 1024, 1, 4),
+    output=Tile(4, 512, 1, 4),
+    gated=Tile(16, 512, 3, 4),
+    down=Tile(4, 1024, 3, 8),
+    head=Tile(32, 256, 2, 4),
+)
+FEW_ROWS = Tiles(  # up to 16
+    qkv=Tile(16, 256, 4, 2),
+    output=Tile(16, 256, 4, 2),
+    gated=Tile(64, 128, 3, 4),
+    down=Tile(64, 128, 4, 4, 4, swap=True),
+    head=Tile(64, 128, 4, 4),
+)
+MANY_ROWS = Tiles(  # up to 32
+    qkv=Tile(64, 64, 6, 4, swap=True),
+    output=Tile(64, 128, 4, 4, 4, swap=True),
+    gated=Tile(64, 64, 6, 4, swap=True),
+    down=Tile(64, 128, 4, 4, 4, swap=True),
+    head=Tile(64, 64, 6, 4, swap=True),
+)
+MOST_ROWS = Tiles(
+    qkv=Tile(32, 64, 8, 4),
+    output=Tile(32, 128, 4, 4, 2),
+    gated=Tile(64, 64, 5, 4),
+    down=Tile(64, 64, 8, 4, 4, swap=True),
+    head=Tile(64, 64, 6, 4),
+)
+SMALL = 1024  # hidden size up to which a model counts as small
+LARGE = 3072  # and from which as large
+
+
+def preset_for(rows: int) -> int:
+    """Give the smallest preset that holds so many rows."""
+    return next(preset for preset in PRESETS if preset >= rows)
+
+
+def obstacle(config: ModelConfig) -> str:
+    """Say why the fused kernels cannot compute a model; "" if they can."""
+    if config.head_dim not in {32, 64, 128, 256}:
+        return f"its heads have {config.head_dim} dimensions, not 32, 64, 128 or 256"
+    for name, size in (("hidden", config.hidden), ("inner", config.intermediate)):
+        if size % MIN_COLUMNS:
+            return f"its {name} size {size} is no multiple of {MIN_COLUMNS}"
+    return ""
+
+
+def choose_tiles(config: ModelConfig, preset: int) -> Tiles:
+    """Give the tiles for a preset of rows, cut down where the model is small."""
+    tiles = _measured(config.hidden, preset)
+    least = 4 if preset == 1 else MIN_COLUMNS
+    return Tiles(
+        qkv=_fit(tiles.qkv, config.head_dim, config.hidden, least),
+        output=_fit(tiles.output, config.hidden, config.n_heads * config.head_dim, least),
+        gated=_fit(tiles.gated, 2 * config.intermediate, config.hidden, least),
+        down=_fit(tiles.down, config.hidden, config.intermediate, least),
+        head=_fit(tiles.head, 0, config.hidden, least),
+    )
+
+
+def _measured(hidden: int, preset: int) -> Tiles:
+    """Give what was fastest for models about this size."""
+    if preset == 1:
+        if hidden <= SMALL:
+            return replace(ONE_ROW, qkv=Tile(8, 512, 2, 2), gated=Tile(8, 1024, 1, 4))
+        if hidden >= LARGE:
+            return replace(
+                ONE_ROW,
+                qkv=Tile(16, 512, 1, 4),
+                gated=Tile(8, 1024, 1, 4),
+                down=Tile(8, 1024, 1, 4, 2),
+            )
+        return ONE_ROW
+    if preset <= 16:
+        if hidden <= SMALL:
+            return replace(
+                FEW_ROWS, gated=Tile(64, 64, 8, 4, swap=True), down=Tile(32, 128, 6, 4, 4)
+            )
+        if hidden < LARGE:
+            return replace(FEW_ROWS, gated=Tile(32, 128, 4, 4), down=Tile(32, 128, 6, 4, 4))
+        return FEW_ROWS
+    if preset <= 32:
+        if hidden < LARGE:
+            return replace(MANY_ROWS, qkv=Tile(32, 64, 6, 4), down=Tile(64, 64, 8, 4, 4, swap=True))
+        return MANY_ROWS
+    if hidden < LARGE:
+        return MOST_ROWS
+    return replace(MOST_ROWS, down=Tile(64, 128, 3, 4, 4))
+
+
+def choose_stretches(config: ModelConfig, preset: int) -> Stretches:
+    """Give the cut of the attention for a preset of rows."""
+    rows = config.n_heads // config.n_kv_heads * preset
+    if rows <= 16:
+        return Stretches(16, 64, 2, 4, 48)
+    if rows <= 128:
+        return Stretches(32 if rows <= 32 else 64, 64, 3, 4, 16)
+    if rows <= 256:
+        return Stretches(64, 64, 3, 4, 8 if config.n_kv_heads > 2 else 16)
+    return Stretches(64, 64, 2, 4, 8)
+
+
+def _fit(tile: Tile, columns: int, inner: int, least: int) -> Tile:
+    """Halve a tile until it divides the columns and is no larger than the inner dimension."""
+    n, k = tile.n, tile.k
+    while columns % n and n > least:
+        n //= 2
+    while k > 2 * inner and k > MIN_COLUMNS:
+        k //= 2
+    splits = max(1, min(tile.splits, inner // k))
+    return replace(tile, n=n, k=k, splits=splits)

@@ -1,0 +1,57 @@
+"""Steps that a device takes by itself, seen from the loop: begin, then settle tokens until stopped.
+
+What implements it (`cuda.device_loop`) speculates with the draft model on the device; the loop
+keeps what needs the host: the prompt, owed bytes, copies of earlier text, sampling.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from umbrella_engine.language_model import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one step settled, and the size of the tree that the target judged."""
+
+    tokens: list[int]
+    log_probs: list[float]  # natural logarithms, one a token
+    depth: int
+    width: int
+
+
+class DeviceRun(Protocol):
+    """The device's steps for one request."""
+
+    @property
+    def host_step_pays(self) -> float:
+        """Drafted tokens that a step of the host must promise to be worth its time."""
+        ...
+
+    def steps(
+        self, context: Context, root: int, room: int, checkpoint: Callable[[], None]
+    ) -> Iterator[Settled]:
+        """Settle tokens from `root` on, which the context has not read; at most `room`.
+
+        The context commits what was settled before each item is given. Who stops early loses
+        nothing that was given.
+        """
+        ...
+
+
+class DeviceSteps(Protocol):
+    """What a resident pair can do without the host."""
+
+    def begin(self, ids: Sequence[int]) -> AbstractContextManager[DeviceRun | None]:
+        """Prepare for the prompt `ids`; None where every step is the host's."""
+        ...
+
+
+class HostSteps:
+    """Every step is the host's."""
+
+    def begin(self, ids: Sequence[int]) -> AbstractContextManager[DeviceRun | None]:
+        """Prepare nothing."""
+        return nullcontext(None)
