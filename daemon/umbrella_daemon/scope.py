@@ -59,6 +59,12 @@ def repository(path: Path) -> Path | None:
     return next((folder for folder in path.parents if (folder / ".git").exists()), None)
 
 
+def in_folders(path: str, folders: Iterable[str]) -> bool:
+    """Say whether the file at `path` lies below one of `folders`."""
+    places = (Path(folder).expanduser() for folder in folders)
+    return any(Path(path).is_relative_to(place) for place in places)
+
+
 def _ignored(path: Path, *, git: bool) -> str:
     """Give the line of an ignore file that decides against `path`, "" where none does."""
     root = repository(path) if git else None

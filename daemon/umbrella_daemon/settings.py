@@ -62,6 +62,8 @@ class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     disabled_languages: tuple[str, ...] = ()
     disabled_globs: tuple[str, ...] = ()
     gitignore: bool = True
+    context: bool = True
+    context_off: tuple[str, ...] = ()
     max_file_mb: Annotated[float, Meta(ge=0.001, le=1000)] = 5.0
 
 

@@ -15,6 +15,7 @@ from tests.daemons import SECONDS, Home, RawClient, complete
 from umbrella_daemon import wire
 from umbrella_daemon.resident.answers import Answers
 from umbrella_daemon.resident.completer import Completer
+from umbrella_daemon.resident.memory import Memory
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.settings import load_settings
 from umbrella_daemon.wire import Completed, Reason
@@ -206,3 +207,19 @@ async def test_files_kept_out_get_no_answer_and_are_not_prepared(
             assert (answer.text, answer.reason) == ("", reason)
             assert name in answer.detail
             assert answer.trace.prompt_tokens == 0
+
+
+async def test_the_engine_is_not_told_of_files_kept_out(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Memory, "note", lambda _, document, text: told.append(document))
+    monkeypatch.setattr(Memory, "watch", lambda _, request: told.append(request.document))
+    async with served(home):
+        client = await home.ready()
+        for number, name in enumerate((".env", "open.py")):
+            path = str(tmp_path / name)
+            client.send(wire.Opened(name, "python", path, "x = 1\n"))
+            client.send(complete(number, "x = ", document=name, path=path))
+            await client.receive(Completed)
+    assert told == ["open.py", "open.py"]

@@ -26,7 +26,7 @@ def test_default_toml_lists_every_key_with_its_default() -> None:
     listed = tomllib.loads(DEFAULT_TOML.read_text())
     assert listed == msgspec.to_builtins(Settings()) | {
         "completion": msgspec.to_builtins(Settings().completion)
-        | {"disabled_languages": [], "disabled_globs": []}
+        | {"disabled_languages": [], "disabled_globs": [], "context_off": []}
     }
 
 

@@ -8,6 +8,9 @@ nothing of sockets, and of the engine only that the scheduler has it.
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
+from umbrella_daemon.resident.context import Context, snippets
 from umbrella_daemon.resident.foresight import in_full, likely, otherwise
 from umbrella_daemon.resident.habits import Habits
 from umbrella_daemon.resident.job import PREFETCH, STORE, Job, Key
@@ -37,6 +40,7 @@ class Answers:
         self._prefetches, self._warms_up = suggestions.prefetch, suggestions.warm_up
         self._newest: dict[Key, Job] = {}
         self._plan = 0  # number of the newest
+        self.context = Context(settings, call)
         self.habits = Habits()
         self.store = SuggestionStore(
             settings.completion, suggestions.max_entries, suggestions.max_kb * 1024
@@ -44,6 +48,9 @@ class Answers:
 
     def complete(self, client: int, request: Complete, reply: Reply) -> None:
         """Answer `request` of `client` by `reply`, at once where the answer is known."""
+        kept_out = self._refusal(request)
+        if not kept_out:
+            request = self.context.given(client, request)
         job = Job(
             client,
             request,
@@ -51,7 +58,7 @@ class Answers:
             keep=lambda done: self._call(self._keep, job, done),
             again=lambda: self._call(self._ask, job, reply),
         )
-        if kept_out := self._refusal(request):
+        if kept_out:
             self.store.forget(client, request.document)
             reply(job.silence(kept_out.reason, kept_out.detail))
             return
@@ -63,6 +70,7 @@ class Answers:
         """Prepare the answer to `request` while nothing is asked."""
         if not self._warms_up or self._refusal(request):
             return
+        request = self.context.given(client, request)
         if self.store.find(client, request) is None:
             self._scheduler.prepare([self._preparation(client, request)])
 
@@ -73,6 +81,11 @@ class Answers:
             del self._newest[key]
         self.store.forget(client)
         self.habits.forget(client)
+        self.context.leave(client)
+
+    def in_scope(self, path: str, language: str) -> bool:
+        """Whether the file at `path` may be read and completed."""
+        return refusal(path, language, self._completion) is None
 
     def _refusal(self, request: Complete) -> Refusal | None:
         return refusal(request.path or request.document, request.language, self._completion)
@@ -116,7 +129,7 @@ class Answers:
         if not self._prefetches:
             return
         states = dict(likely(job.request, completed.text, completed.replace_after))
-        plan: list[Job] = []
+        plan = self._with_context(job)
         if completed.reason == Reason.LOW_CONFIDENCE:
             plan += self._preparations(job.client, [in_full(job.request)])
         for kind in self.habits.order():
@@ -125,6 +138,24 @@ class Answers:
             elif kind in states:
                 plan += self._preparations(job.client, [states[kind]])
         self._scheduler.prepare(plan)
+
+    def _with_context(self, job: Job) -> list[Job]:
+        """Read the document anew with what was found in others, so that the next key need not."""
+        client, document = job.key
+        self.context.look(client, job.request)
+        found = self.context.found(client, document)
+        if found is None:
+            return []
+        ready = self._preparation(client, replace(job.request, snippets=snippets(found)))
+        keep = ready.keep
+
+        def adopt(done: Completed) -> None:
+            keep(done)
+            if done.reason not in (Reason.SUPERSEDED, Reason.CANCELLED, Reason.ERROR):
+                self._call(self.context.adopt, client, document, found)
+
+        ready.keep = adopt
+        return [ready]
 
     def _preparations(self, client: int, requests: Iterable[Complete]) -> list[Job]:
         return [

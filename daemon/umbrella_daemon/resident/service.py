@@ -89,8 +89,9 @@ class Service:
     def complete(self, connection: Connection, request: wire.Complete) -> None:
         """Answer `request` as soon as can be; at once while there is no engine."""
         reply = partial(self._answer, connection)
-        self._memory.watch(request)
         phase = self._state.phase
+        if self._answers.in_scope(request.path or request.document, request.language):
+            self._memory.watch(request)
         if phase.phase == "ready":
             self._answers.complete(connection.number, request, reply)
         else:
@@ -103,10 +104,12 @@ class Service:
             case wire.Warm(request=request):
                 if self._state.phase.phase == "ready":
                     self._answers.warm(connection.number, request)
-            case wire.Opened(document=document, text=text):
-                self._memory.note(document, text)
+            case wire.Opened(document=document, language=language, path=path, text=text):
+                self._answers.context.heed(connection.number, notice)
+                if self._answers.in_scope(path or document, language):
+                    self._memory.note(document, text)
             case wire.Closed():
-                pass
+                self._answers.context.heed(connection.number, notice)
 
     def cancel(self, connection: Connection, request: int) -> None:
         """Stop working on `request`."""
@@ -182,6 +185,7 @@ class Service:
     async def _finish(self) -> None:
         """Answer what is open, let the clients read it, and let go of them."""
         self._scheduler.close()
+        self._answers.context.close()
         self._memory.close()
         if self._state.phase.phase == "ready":  # loading cannot be interrupted, nor need it be
             await asyncio.to_thread(self._scheduler.join, ENGINE_STOP_SECONDS)
