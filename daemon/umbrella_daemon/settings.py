@@ -57,6 +57,7 @@ class CompletionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     max_ms: Annotated[int, Meta(ge=0, le=600000)] = 4000
     # smallest probability of what is shown unasked; 0: everything is
     min_confidence: Annotated[float, Meta(ge=0, le=1)] = 0.02
+    adapt_confidence: bool = True
     candidates: Annotated[int, Meta(ge=1, le=10)] = 3
     menu: bool = False
     disabled_languages: tuple[str, ...] = ()

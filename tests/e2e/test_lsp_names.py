@@ -54,6 +54,7 @@ async def test_what_becomes_of_an_item_is_counted(common: Editors) -> None:
         "accepted": 0,
         "partially_accepted": 1,
         "accepted_characters": 6,
+        "min_confidence": 0.02,
     }
     assert await stats(editor) == counts
     command = {key: item["command"][key] for key in ("command", "arguments")}

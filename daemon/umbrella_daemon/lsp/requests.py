@@ -12,6 +12,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from umbrella_daemon.client import DaemonError
 from umbrella_daemon.lsp.language_server import STATUS, UmbrellaServer
+from umbrella_daemon.lsp.threshold import least_confidence
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,10 @@ async def trace(ls: UmbrellaServer, params: Any) -> dict[str, Any]:
 
 
 def stats(ls: UmbrellaServer, params: Any) -> dict[str, Any]:
-    """Give the counts of this window since it was opened."""
-    return ls.journal.counts | ls.acceptance.counts
+    """Give the counts of this window since it was opened, and what follows from them."""
+    counts = ls.acceptance.counts
+    least = least_confidence(ls.options.settings.completion, counts)
+    return ls.journal.counts | counts | {"min_confidence": least}
 
 
 def toggle(ls: UmbrellaServer, params: Any) -> dict[str, Any]:
