@@ -85,6 +85,8 @@ class DaemonClient:
         max_lines: int | None = None,
         min_confidence: float | None = None,
         candidates: int = 1,
+        snippets: tuple[wire.Snippet, ...] = (),
+        context: bool = True,
     ) -> Completed:
         """Ask for the text at a cursor; arguments are the fields of `wire.Complete`.
 
@@ -104,6 +106,8 @@ class DaemonClient:
             max_lines=max_lines,
             min_confidence=min_confidence,
             candidates=candidates,
+            snippets=snippets,
+            context=context,
         )
         try:
             link = await self._reach(PATIENCE_SECONDS)
@@ -124,6 +128,16 @@ class DaemonClient:
             raise
         assert isinstance(completed, Completed)
         return completed
+
+    def tell(self, notice: wire.Notice) -> None:
+        """Send what has no answer, where a daemon is connected."""
+        if self._link is not None and self._link.alive:
+            self._link.tell(notice)
+
+    @property
+    def link(self) -> object:
+        """The connection itself: another one means that the daemon knows nothing any more."""
+        return self._link
 
     async def status(self, traces: int = 20) -> Status:
         """Ask for the daemon's state with its latest `traces`; raises DaemonError."""

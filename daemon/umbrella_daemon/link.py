@@ -10,6 +10,7 @@ DaemonError          no answer can be had from the daemon; the message says what
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,13 @@ class Link(FrameProtocol[wire.Reply]):
         self._pending[message.id] = future
         future.add_done_callback(lambda _: self._pending.pop(message.id, None))
         return future
+
+    def tell(self, notice: wire.Notice) -> None:
+        """Send what has no answer; what cannot be sent is left out."""
+        with contextlib.suppress(UnicodeEncodeError):
+            frame = wire.frame(notice)
+            if len(frame) <= wire.MAX_FRAME_BYTES:
+                self.write(frame)
 
     def cancel(self, request: int) -> None:
         """Tell the daemon that nobody waits for `request` any more."""

@@ -7,6 +7,9 @@ ourselves under such a name, we say only to those who ask for it with the initia
 
 from typing import Any, Final
 
+from lsprotocol import types
+
+from umbrella_daemon.lsp.answering import warm_up
 from umbrella_daemon.lsp.language_server import UmbrellaServer
 from umbrella_daemon.wire import Reason
 
@@ -32,8 +35,29 @@ def did_partially_accept(ls: UmbrellaServer, params: Any) -> None:
 
 
 async def did_focus(ls: UmbrellaServer, params: Any) -> None:
-    """See to it that a daemon runs before the first key is pressed."""
+    """See to it that a daemon runs, and has read the document, before the first key is pressed.
+
+    An editor that also tells the `position` of the cursor, now or when it moves, has the first
+    suggestion there sooner.
+    """
     await ls.wake()
+    place = _place(params)
+    if place is not None:
+        await warm_up(ls, place)
+
+
+def _place(params: Any) -> types.InlineCompletionParams | None:
+    """Give document and position, None where they are missing or make no sense."""
+    uri = getattr(getattr(params, "textDocument", None), "uri", None)
+    position = getattr(params, "position", None)
+    line, character = getattr(position, "line", None), getattr(position, "character", None)
+    if not (isinstance(uri, str) and isinstance(line, int) and isinstance(character, int)):
+        return None
+    return types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic),
+        types.TextDocumentIdentifier(uri),
+        types.Position(max(0, line), max(0, character)),
+    )
 
 
 def register(server: UmbrellaServer) -> None:

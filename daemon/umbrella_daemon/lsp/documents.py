@@ -81,6 +81,10 @@ class Documents:
         """Give an open document."""
         return self._open.get(unquote(uri))
 
+    def all(self) -> dict[str, Document]:
+        """Give the open documents by URI, those opened last at the end."""
+        return dict(self._open)
+
     def open(self, item: types.TextDocumentItem) -> None:
         """Take a document over from the editor."""
         self._open[unquote(item.uri)] = Document(item.text, item.language_id, item.version)

@@ -23,6 +23,7 @@ from umbrella_daemon.lsp.options import Options
 from umbrella_daemon.lsp.pending import Pending
 from umbrella_daemon.lsp.progress import LoadProgress
 from umbrella_daemon.lsp.protocol import Protocol
+from umbrella_daemon.lsp.sharing import Sharing
 from umbrella_daemon.wire import Phase
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class UmbrellaServer(LanguageServer):
         self.journal = Journal()
         self.journal.follow(lambda state: self.protocol.notify(STATUS, state))
         self.acceptance = Acceptance()
+        self.sharing = Sharing()
         self.bars = LoadProgress(self.work_done_progress)
         self.offers_menu = False  # whether the editor was told of `textDocument/completion`
         self.client: DaemonClient | None = None  # from `initialized` on

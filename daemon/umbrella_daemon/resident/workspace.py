@@ -94,7 +94,8 @@ class Workspace:
             return None
         self._looked_at[request.document] = self._changes, len(request.prefix)
         held = self._selected.get(request.document, ())
-        others = [one for name, one in self._documents.items() if name != request.document]
+        own = request.path or request.document
+        others = [one for one in self._documents.values() if one.path != own]
         return partial(self._select, request, others, held)
 
     def adopt(self, document: str, selection: Selection) -> None:
@@ -106,7 +107,7 @@ class Workspace:
         pieces = {piece: None for one in others for piece in one.cut()}
         edited = {piece for one in others for piece in one.edited()}
         place = Place(_name(request.path), request.prefix, request.suffix)
-        known = {one.path for one in others} | {request.path}
+        known = {request.path, *(one.path for one in others)}
         for path, text in imported_files(request, place.imported()):
             if path not in known and self._may_read(path, request.language):
                 wanted = place.imported()
