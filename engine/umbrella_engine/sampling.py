@@ -23,9 +23,21 @@ from umbrella_engine.healing import Healing
 from umbrella_engine.interface import Sampling
 from umbrella_engine.tree import ROOT, Tree
 
-Distribution = NDArray[np.float64]  # [vocab], sums to 1
+NOTHING = 1e-9  # of a distribution is left by rounding when all of it was drawn
+_USUAL = 1024  # likeliest tokens mostly hold a nucleus; sorting all of them is far dearer
 
-_LIKELIEST = 256  # tokens that usually hold a nucleus; sorting all of them takes ten times as long
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distribution:
+    """The tokens that have a chance, ascending, and their chances, which sum to 1."""
+
+    tokens: NDArray[np.int64]
+    chances: NDArray[np.float64]
+
+    def of(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give the chance of each of `tokens`."""
+        places = self.tokens.searchsorted(tokens).clip(max=len(self.tokens) - 1)
+        return np.where(self.tokens[places] == tokens, self.chances[places], 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,71 +95,88 @@ def probabilities(
     While bytes are owed only tokens that keep the promise have one; filters come after that.
     """
     row = logits[: healing.vocab_size].float()
+    tokens = None
     if owed:
-        allowed = torch.tensor(healing.allowed(owed), device=row.device)
-        masked = torch.full_like(row, -torch.inf)
-        masked[allowed] = row[allowed]
-        row = masked
+        tokens = torch.tensor(healing.allowed(owed), device=row.device)
+        row = row[tokens]
     found = ((row - row.max()) / sampling.temperature).softmax(dim=-1)
-    if sampling.top_k:
-        found = _likeliest(found, min(sampling.top_k, len(found)))
-    if sampling.top_p < 1:
-        found = _nucleus(found, sampling.top_p)
+    places = None
+    if sampling.top_k or sampling.top_p < 1:
+        found, places = _likeliest(found, sampling.top_k or len(found), sampling.top_p)
     if sampling.min_p:
         found = found.where(found >= sampling.min_p * found.max(), 0.0)
-    return np.asarray((found.double() / found.double().sum()).cpu())
+    return _distribution(found, places, tokens)
 
 
 def draw(q: Distribution, count: int, random: np.random.Generator) -> list[int]:
     """Draw different tokens one after the other; fewer than `count` where no more have a chance."""
-    rest = q.copy()
+    rest = q.chances.copy()
     tokens: list[int] = []
-    possible = int(np.count_nonzero(q))
-    while len(tokens) < min(count, possible):
-        token = sample(rest, random)
-        tokens.append(token)
-        rest[token] = 0.0
+    while len(tokens) < min(count, len(q.tokens)):
+        place = sample(rest, random)
+        tokens.append(int(q.tokens[place]))
+        rest[place] = 0.0
     return tokens
 
 
 def choose(p: Distribution, drawn: Drawn | None, random: np.random.Generator) -> int:
     """Choose a token with distribution `p`, one of the drawn ones as often as may be."""
+    chances = p.chances
     if drawn is not None:
-        q = drawn.distribution.copy()
-        for token in drawn.tokens:
-            if random.random() * q[token] < p[token]:
+        q = drawn.distribution.of(p.tokens)
+        left = 1.0  # of the draft's chances, also of tokens that the target rules out
+        for token, share in zip(
+            drawn.tokens, drawn.distribution.of(np.array(drawn.tokens)), strict=True
+        ):
+            place = int(p.tokens.searchsorted(token))
+            known = place < len(p.tokens) and p.tokens[place] == token
+            if known and random.random() * share / left < chances[place]:
                 return token
-            p = remainder(p, q)
-            q[token] = 0.0
-            q /= q.sum() or 1.0
-    return sample(p, random)
+            chances = remainder(chances, q / left)
+            left -= share
+            if known:
+                q[place] = 0.0
+            if left <= NOTHING:
+                break
+    return int(p.tokens[sample(chances, random)])
 
 
-def remainder(p: Distribution, q: Distribution) -> Distribution:
+def remainder(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give what `p` still asks for after a draw from `q` was refused; sums to 1."""
-    rest = (p - q).clip(min=0.0)
+    rest: NDArray[np.float64] = (p - q).clip(min=0.0)
     total = rest.sum()
     # without rounding nothing is refused where p equals q
     return rest / total if total > 0 else p
 
 
-def sample(p: Distribution, random: np.random.Generator) -> int:
-    """Draw one token; `p` need not sum to 1, but must not be zero everywhere."""
-    reached = p.cumsum()
+def sample(chances: NDArray[np.float64], random: np.random.Generator) -> int:
+    """Draw one place; `chances` need not sum to 1, but must not be zero everywhere."""
+    reached = chances.cumsum()
     return int(reached.searchsorted(random.random() * reached[-1], side="right"))
 
 
-def _likeliest(found: Tensor, count: int) -> Tensor:
-    """Keep the `count` likeliest tokens."""
-    values, tokens = found.topk(count)
-    return torch.zeros_like(found).scatter(0, tokens, values)
+def _likeliest(found: Tensor, count: int, top_p: float) -> tuple[Tensor, Tensor]:
+    """Give the `count` likeliest, of these the fewest that reach the share `top_p` of their sum.
+
+    Chances and places, the likeliest first.
+    """
+    count = min(count, len(found))
+    values, places = found.topk(count if count < len(found) else min(_USUAL, count))
+    if top_p == 1:
+        return values, places
+    total = found.sum() if count == len(found) else values.sum()
+    if values.sum() < top_p * total:
+        values, places = found.sort(descending=True)
+    kept = values.cumsum(dim=0) - values < top_p * total
+    return values[kept], places[kept]
 
 
-def _nucleus(found: Tensor, top_p: float) -> Tensor:
-    """Keep the fewest likeliest tokens that together reach the share `top_p` of what there is."""
-    wanted = top_p * found.sum()
-    values, tokens = found.topk(min(_LIKELIEST, len(found)))
-    if values.sum() < wanted:
-        values, tokens = found.sort(descending=True)
-    before = values.cumsum(dim=0) - values
-    return torch.zeros_like(found).scatter(0, tokens, values.where(before < wanted, 0.0))
+def _distribution(found: Tensor, places: Tensor | None, tokens: Tensor | None) -> Distribution:
+    """Put chances of `places` (None: all) among `tokens` (None: all) in the order of tokens."""
+    kept = found.nonzero()[:, 0]
+    if places is not None:
+        kept = kept[places[kept].argsort()]
+    chances = found[kept].double()
+    ids = kept if places is None else places[kept]
+    ids = ids if tokens is None else tokens[ids]
+    return Distribution(ids.cpu().numpy(), (chances / chances.sum()).cpu().numpy())

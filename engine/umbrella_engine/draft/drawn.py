@@ -26,8 +26,9 @@ from umbrella_engine.sampling import Draws
 from umbrella_engine.shape.calibration import IDENTITY
 from umbrella_engine.tree import Tree
 
-# How often the draw of each rank is taken, as a part of all.
-TAKEN = (0.8, 0.08, 0.036, 0.017)
+# How often the draw of each rank is taken, as a part of all: Qwen2.5-Coder 1.5B with its 0.5B,
+# five holes in library code at temperatures 0.2, 0.8 and 1, 374 first draws.
+TAKEN = (0.83, 0.06, 0.02, 0.01)
 
 
 def drawing(parts: Parts) -> Callable[[Draws], Drafter]:
