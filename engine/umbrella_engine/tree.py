@@ -83,6 +83,18 @@ class Tree:
         """Index of the child of `parent` that holds `token`."""
         return self._children.get((parent, token))
 
+    def follow(self, tokens: Iterable[int]) -> list[int]:
+        """Node indices that `tokens` lead along from the root, as far as they are in the tree."""
+        found: list[int] = []
+        node = ROOT
+        for token in tokens:
+            below = self.child(node, token)
+            if below is None:
+                break
+            found.append(below)
+            node = below
+        return found
+
     def path(self, node: int) -> list[int]:
         """Node indices from the root's child down to `node`."""
         found: list[int] = []

@@ -41,6 +41,15 @@ def test_ancestors_are_the_path(nodes: list[tuple[int, int]]) -> None:
         assert tree.parents[path[0]] == ROOT
 
 
+def test_tokens_are_followed_as_far_as_they_are_there() -> None:
+    tree = Tree()
+    tree.add_chain([5, 6])
+    tree.add_chain([7, 8, 9])
+    assert tree.follow([7, 8, 1, 9]) == [2, 3]
+    assert tree.follow([5, 6, 7]) == [0, 1]
+    assert tree.follow([6]) == tree.follow([]) == []
+
+
 def test_walk_goes_down_as_long_as_the_target_agrees() -> None:
     tree = Tree()
     tree.add_chain([5, 6])

@@ -90,14 +90,8 @@ class ModelDraft:
 
         The last token is always read again: the next tree hangs below its logits.
         """
-        tree, path, node = self._read, list[int](), ROOT
-        for token in tokens[:-1]:
-            below = tree.child(node, token)
-            if below is None:
-                break
-            path.append(below)
-            node = below
-        self._context.keep(tree, path)
+        path = self._read.follow(tokens[:-1])
+        self._context.keep(self._read, path)
         self._unread.extend(tokens[len(path) :])
         self._read = Tree()
 

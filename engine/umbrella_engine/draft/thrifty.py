@@ -1,7 +1,7 @@
 """Free guesses always, dear ones where they pay: the choice of each step.
 
 What free sources promise is known before the draft model is asked. It is asked when what it would
-add, as often as it was right of late, is worth more than its passes. While it is not asked it is
+add, going by what it brought of late, is worth more than its passes. While it is not asked it is
 tried again every now and then, so that it comes back when the text suits it. Everything follows
 from the history of requests, nothing from clocks.
 """
@@ -16,47 +16,37 @@ from umbrella_engine.shape.costs import Prices
 from umbrella_engine.tree import ROOT, Tree
 
 PROBE_STEPS = 16  # without being asked, then the draft model is tried
-MEMORY = 0.97  # of a guess's weight is left after the next one: about 30 guesses count
-PRIOR = 20.0  # guesses that were right as often as expected before the first one
+MEMORY = 0.97  # of a proposal's weight is left after the next one: about 30 of them count
+PRIOR = 10.0  # proposals as expected before the first one
 
 
 class Thrift:
-    """Whether the draft model pays, from how often its first choices were right of late."""
+    """Whether the draft model pays, from what its proposals of late brought and cost."""
 
     def __init__(self, prices: Prices, depth: int) -> None:
         self._prices = prices
-        self._depth = depth
-        self._tried, self._right = PRIOR, PRIOR * prices.first
+        tokens, price = prices.outlook(prices.first, depth)
+        self._proposals, self._tokens, self._price = PRIOR, PRIOR * tokens, PRIOR * price
         self._steps_without = 0
 
     def asks(self, promised: Tree) -> bool:
         """Tell whether to ask the draft model beside what is `promised` for free."""
         self._steps_without += 1
-        tokens, price = self._prices.outlook(self._right / self._tried, self._depth)
-        pays = _gain(promised, tokens) > price
+        gain = _gain(promised, self._tokens / self._proposals)
+        pays = gain > self._price / self._proposals
         if pays or self._steps_without >= PROBE_STEPS:
             self._steps_without = 0
             return True
         return False
 
     def judge(self, tree: Tree, tokens: Sequence[int]) -> None:
-        """Hold the draft model's proposal against settled tokens, as far down as they agree."""
-        favourites: dict[int, int] = {}
-        for node, parent in enumerate(tree.parents):
-            known = favourites.setdefault(parent, node)
-            if tree.probabilities[node] > tree.probabilities[known]:
-                favourites[parent] = node
-        node = ROOT
-        for token in tokens:
-            if node not in favourites:
-                return
-            right = tree.tokens[favourites[node]] == token
-            self._tried = MEMORY * self._tried + 1
-            self._right = MEMORY * self._right + right
-            below = tree.child(node, token)
-            if below is None:
-                return
-            node = below
+        """Hold the draft model's proposal against the tokens settled with it."""
+        if not len(tree):
+            return
+        self._proposals = MEMORY * self._proposals + 1
+        self._tokens = MEMORY * self._tokens + len(tree.follow(tokens[:-1]))
+        # a level for a pass; how wide its passes were is not known here
+        self._price = MEMORY * self._price + max(tree.depths) * self._prices.reading()
 
 
 def _gain(promised: Tree, tokens: float) -> float:

@@ -16,7 +16,7 @@ from umbrella_engine.language_model import ForwardPass, LanguageModel
 from umbrella_engine.shape import Shape
 from umbrella_engine.shape.choice import Plan, Preset
 from umbrella_engine.shape.costs import Costs
-from umbrella_engine.tree import ROOT, Tree
+from umbrella_engine.tree import Tree
 
 
 class CountedPass:
@@ -61,7 +61,8 @@ class Trial:
                 began = time.perf_counter()
                 tree = state.propose(len(text) - done - 1, b"", lambda: None)
                 self.seconds += time.perf_counter() - began
-                settled = list(text[done : done + 1 + agreed(tree, text[done:])])
+                agreed = len(tree.follow(text[done:-1]))
+                settled = list(text[done : done + agreed + 1])
                 self.steps.append((len(tree), tuple(rows)))
                 self.tokens += len(settled)
                 state.accept(settled)
@@ -74,17 +75,6 @@ class Trial:
         if len(shape):
             depth, nodes = shape.depth, len(shape)
         return Plan(self.preset, self.tokens / count, total / count, shape, depth, nodes)
-
-
-def agreed(tree: Tree, text: Sequence[int]) -> int:
-    """How many of the next tokens lie on a path of the tree; the last one is the bonus."""
-    node, count = ROOT, 0
-    for token in text[:-1]:
-        below = tree.child(node, token)
-        if below is None:
-            break
-        node, count = below, count + 1
-    return count
 
 
 def _watched_rows(draft: LanguageModel | None, prompt: Sequence[int]) -> list[int]:
