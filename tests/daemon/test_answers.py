@@ -223,3 +223,18 @@ async def test_the_engine_is_not_told_of_files_kept_out(
             client.send(complete(number, "x = ", document=name, path=path))
             await client.receive(Completed)
     assert told == ["open.py", "open.py"]
+
+
+async def test_a_request_for_several_that_was_stopped_is_no_answer_to_the_next(home: Home) -> None:
+    home.set("SUGGESTIONS__PREFETCH", "false")
+    others = [{"ends_with": "x = ", "text": "a\n", "others": ["b\n", "c\n", "d\n"]}]
+    home.script(answers=others, step_ms=150, tokens_per_step=4)
+    async with served(home):
+        client = await home.ready()
+        client.send(complete(1, "x = ", explicit=True, candidates=4))
+        await asyncio.sleep(0.5)  # the first answer is written by then, the last is not
+        client.send(wire.Cancel(1))
+        assert (await client.receive(Completed)).reason == Reason.CANCELLED
+        client.send(complete(2, "x = ", explicit=True, candidates=2))
+        answer = await client.receive(Completed)
+        assert (answer.text, len(answer.alternatives)) == ("a", 1)

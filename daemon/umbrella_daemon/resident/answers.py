@@ -109,10 +109,13 @@ class Answers:
         self._give(job, completed, reply)
 
     def _keep(self, job: Job, completed: Completed) -> None:
-        """Remember what the engine wrote."""
+        """Remember what the engine wrote, also where it was stopped before it was done."""
+        request = job.request
+        if completed.reason not in _LASTING:
+            request = replace(request, candidates=1)
         if job.written:
             self.store.add(
-                job.client, job.request, job.written, completed.alternatives, prepared=job.idle
+                job.client, request, job.written, completed.alternatives, prepared=job.idle
             )
 
     def _give(self, job: Job, completed: Completed, reply: Reply) -> None:
@@ -137,7 +140,13 @@ class Answers:
                 plan.append(self._probe(job, completed.text))
             elif kind in states:
                 plan += self._preparations(job.client, [states[kind]])
+        plan.append(self._return(job))
         self._scheduler.prepare(plan)
+
+    def _return(self, job: Job) -> Job:
+        """Bring the cache back to where the cursor is: the next line's prompt may have cut it."""
+        request = in_full(job.request)
+        return Job(job.client, request, answer=_nobody, keep=_nobody, idle=True, probes=True)
 
     def _with_context(self, job: Job) -> list[Job]:
         """Read the document anew with what was found in others, so that the next key need not."""
