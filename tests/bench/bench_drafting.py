@@ -227,25 +227,24 @@ def main() -> int:
     tuning = tuner.run(subject_of(pair, engine), default_folder())
     console.print(f"auto: {tuning.chosen.preset}; costs {tuning.costs}", highlight=False)
     limits = Limits(options.tokens, models.tokenizer.stop_ids)
-    sets = {group: prompts(group, options.prompts, models.tokenizer) for group in options.groups}
+    projections: dict[str, Costs] = {}
+    if options.projection:
+        projections = msgspec.json.decode(options.projection.read_bytes(), type=dict[str, Costs])
     results: dict[str, dict[str, dict[str, Any]]] = {}
-    texts: dict[str, list[tuple[Prompt, list[int]]]] = {}
-    for group, found in sets.items():
+    projected: dict[str, dict[str, dict[str, dict[str, float]]]] = {
+        name: {} for name in projections
+    }
+    for group in options.groups:
+        found = prompts(group, options.prompts, models.tokenizer)
         parts = parts_for(models, tuning, config, tuning.costs)
         cells = run(models, drafters(parts), found, limits)
         results[group] = {name: cell.row(cells["none"]) for name, cell in cells.items()}
+        console.print(table(f"measured, auto = {tuning.chosen.preset}", results, MEASURED))
         written = zip(found, cells["none"].texts, strict=True)
-        texts[group] = [(replace(prompt, owed=b""), text) for prompt, text in written if text]
-    console.print(table(f"measured, auto = {tuning.chosen.preset}", results, MEASURED))
-    projected = {}
-    if options.projection:
-        every = msgspec.json.decode(options.projection.read_bytes(), type=dict[str, Costs])
-        for name, costs in every.items():
+        texts = [(replace(prompt, owed=b""), text) for prompt, text in written if text]
+        for name, costs in projections.items():
             parts = parts_for(models, tuning, config, costs)
-            projected[name] = {
-                group: project(models, drafters(parts), found, costs)
-                for group, found in texts.items()
-            }
+            projected[name][group] = project(models, drafters(parts), texts, costs)
             console.print(table(f"projection: {name}", projected[name], PROJECTED))
     answer = {"auto": tuning.chosen.preset, "measured": results, "projected": projected}
     print(json.dumps(answer | {"tuning": msgspec.to_builtins(tuning)}))
