@@ -71,5 +71,5 @@ class DraftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suffix_tokens: Annotated[int, Meta(ge=0, le=256)] = 16
     suffix_branches: Annotated[int, Meta(ge=1, le=16)] = 2  # how many different continuations
     # tokens that must match before a copy is offered
-    suffix_min_match: Annotated[int, Meta(ge=1, le=64)] = 2
+    suffix_min_match: Annotated[int, Meta(ge=1, le=64)] = 1
     max_nodes: Annotated[int, Meta(ge=1, le=256)] = 32  # nodes of the merged tree

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from umbrella_engine.draft.logical import logical_order
 from umbrella_engine.draft.references import References
-from umbrella_engine.draft.repetition import MAX_MATCH, MAX_PLACES, IndexedText
+from umbrella_engine.draft.repetition import LONG, MAX_MATCH, MAX_PLACES, IndexedText
 from umbrella_engine.interface import FimTokens
 
 FIM = FimTokens(prefix=90, suffix=91, middle=92)
@@ -36,15 +36,17 @@ def test_an_index_that_is_typed_into_equals_a_new_one(
     for version in versions:
         index.become(tuple(version))
         assert index.tokens == version
-        assert index.matches(recent) == slow_matches(version, recent, n)
-        assert index.matches(version) == slow_matches(version, version, n)
+        assert index.matches(recent, n) == slow_matches(version, recent, n)
+        assert index.matches(version, n) == slow_matches(version, version, n)
+        assert index.matches(version, LONG) == slow_matches(version, version, LONG)
+        assert index.matches(version, n + 1) == slow_matches(version, version, n + 1)
 
 
 def test_only_the_latest_places_are_compared() -> None:
     index = IndexedText(2)
     index.extend([1, 2] * 500)
-    found = index.matches([1, 2])
-    assert len(found) == MAX_PLACES
+    found = index.matches([1, 2], 2)
+    assert len(found) == MAX_PLACES - 1  # at the end itself nothing follows
     assert found[0] == (2, 998)
 
 

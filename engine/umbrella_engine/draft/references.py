@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from umbrella_engine.draft.repetition import IndexedText
 
-MAX_TOKENS = 100_000  # of all texts together; about 10 MB with their index
+MAX_TOKENS = 100_000  # of all texts together; about 20 MB with their index
 
 
 class References:

@@ -16,13 +16,14 @@ from umbrella_engine.config import DraftConfig
 from umbrella_engine.draft import Checkpoint, Draft
 from umbrella_engine.draft.logical import logical_order
 from umbrella_engine.draft.references import References
-from umbrella_engine.draft.repetition import MAX_MATCH, IndexedText
+from umbrella_engine.draft.repetition import LONG, MAX_MATCH, IndexedText
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import FimTokens
 from umbrella_engine.prefix_cache import common_prefix
 from umbrella_engine.tree import ROOT, Tree
 
 SOURCE = "suffix"
+ENOUGH = 256  # matches to choose from; texts that are further away are left out then
 KEPT_PROMPTS = 8  # texts before the cursor, and as many after it, whose indexes stay
 
 # How often the token that followed a match was right, by tokens that matched: 64 tokens of each of
@@ -49,7 +50,7 @@ class SuffixDrafter:
         self._config = config
         self._healing = healing
         self._fim = fim
-        self._references = references if references is not None else References()
+        self._references = references or References(config.suffix_min_match)
         self._before: deque[IndexedText] = deque(maxlen=KEPT_PROMPTS)  # the latest last
         self._after: deque[IndexedText] = deque(maxlen=KEPT_PROMPTS)
 
@@ -109,15 +110,17 @@ class SuffixDraft:
         Sorting is stable and each text gives its latest places first.
         """
         recent = self._text.tokens[-MAX_MATCH:] if reach > 0 else []
-        found = [
-            (length, text, place)
-            for text in (self._text, *self._others)
-            for length, place in text.matches(recent)
-            if length >= self._config.suffix_min_match
-        ]
-        found.sort(key=lambda match: -match[0])
-        for length, text, place in found:
-            yield length, text.tokens[place : place + reach]
+        least = self._config.suffix_min_match
+        for shortest, longest in ((max(LONG, least), MAX_MATCH), (least, LONG - 1)):
+            found: list[tuple[int, IndexedText, int]] = []
+            for text in (self._text, *self._others):
+                matches = text.matches(recent, shortest)
+                found += [(length, text, place) for length, place in matches if length <= longest]
+                if len(found) >= ENOUGH:
+                    break
+            found.sort(key=lambda match: -match[0])
+            for length, text, place in found:
+                yield length, text.tokens[place : place + reach]
 
     def _fits(self, continuation: Sequence[int], owed: bytes) -> bool:
         """Whether the tokens begin with what is owed."""
