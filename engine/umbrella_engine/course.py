@@ -38,7 +38,8 @@ class Course:
         """
         tree = self._propose(room, owed)
         while room > 0:
-            if self.device and not owed and len(unread) == 1 and not self._promises(tree):
+            alone = len(unread) == 1 and self.context.length > 0 and not owed
+            if self.device and alone and not self._promises(tree):
                 for tokens, log_probs in self.device_steps(unread[0], room):
                     yield tokens, log_probs
                     room -= len(tokens)

@@ -56,15 +56,15 @@ class OneRun:
     ) -> Iterator[Settled]:
         """Settle tokens from `root` on, at most `room`.
 
-        While the host looks at one step the next is under way; who stops loses that one. Only
-        where a step with a draft follows one without, the device waits: the draft must read what
-        was settled meanwhile.
+        While the host looks at one step the next is under way; who stops loses that one. The
+        device waits only where a step with a draft follows one without, since the draft must read
+        what was settled meanwhile, and where another request had its turn.
         """
         under_way = self._resume(context, root, checkpoint)
         while True:
             shape = self._choice.next()
             ahead = None
-            if under_way.shape.depth or not shape.depth:
+            if self._stepper.owner is self and (under_way.shape.depth or not shape.depth):
                 ahead = UnderWay(shape, self._stepper.step(shape))
             tokens, log_probs = under_way.landing.read()
             self._choice.learn(under_way.shape, len(tokens) - 1)
@@ -86,5 +86,6 @@ class OneRun:
             self._draft.read(context.tokens[self._draft.length : -1], checkpoint)
         lane = 0 if self._draft is None else self._draft.lane
         before = context.tokens[-1]
-        self._stepper.begin(Start(context.length, root, before, context.lane, lane))
+        start = Start(context.length, root, before, context.lane, lane)
+        self._stepper.begin(start, owner=self)
         return UnderWay(shape, self._stepper.step(shape))

@@ -58,14 +58,16 @@ class Stepper:
             size = (width + 1) * self._blocks * width
             self._values = torch.empty(size, dtype=torch.float32, device=device)
             self._candidates = torch.empty(size, dtype=torch.int32, device=device)
-        self.begin(Start(1, 0, 0, 0, 0))
+        self.owner: object = None  # whose root the device goes on from
+        self.begin(Start(1, 0, 0, 0, 0), None)
         self._graphs: dict[TreeShape, Graph] = {}
         for count, shape in enumerate(shapes, 1):
             self._graphs[shape] = self._captured(shape)
             done(count, len(shapes))
 
-    def begin(self, start: Start) -> None:
-        """Set the root; what is under way for another one is forgotten."""
+    def begin(self, start: Start, owner: object) -> None:
+        """Set the root; steps go on from it until someone else begins."""
+        self.owner = owner
         values = [start.length, start.root, start.before, start.lane, start.draft_lane]
         self._state.copy_(torch.tensor(values))
 
@@ -78,7 +80,7 @@ class Stepper:
         """Time a step of each shape behind `length` tokens, whatever they are."""
         taken = {}
         for shape, graph in self._graphs.items():
-            self.begin(Start(length, 0, 0, 0, 0))
+            self.begin(Start(length, 0, 0, 0, 0), None)
             graph.replay()
             marks = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
             marks[0].record()

@@ -77,6 +77,7 @@ MOST_ROWS = Tiles(
     down=Tile(64, 64, 8, 4, 4, swap=True),
     head=Tile(64, 64, 6, 4),
 )
+NORMED_HEADS = frozenset({"Qwen3ForCausalLM"})
 SMALL = 1024  # hidden size up to which a model counts as small
 LARGE = 3072  # and from which as large
 
@@ -88,8 +89,8 @@ def preset_for(rows: int) -> int:
 
 def obstacle(config: ModelConfig) -> str:
     """Say why the fused kernels cannot compute a model; "" if they can."""
-    if config.head_dim not in {32, 64, 128, 256}:
-        return f"its heads have {config.head_dim} dimensions, not 32, 64, 128 or 256"
+    if config.head_dim not in {16, 32, 64, 128, 256}:
+        return f"its heads have {config.head_dim} dimensions, not 16, 32, 64, 128 or 256"
     for name, size in (("hidden", config.hidden), ("inner", config.intermediate)):
         if size % MIN_COLUMNS:
             return f"its {name} size {size} is no multiple of {MIN_COLUMNS}"
@@ -100,6 +101,8 @@ def choose_tiles(config: ModelConfig, preset: int) -> Tiles:
     """Give the tiles for a preset of rows, cut down where the model is small."""
     tiles = _measured(config.hidden, preset)
     least = 4 if preset == 1 else MIN_COLUMNS
+    if config.architecture in NORMED_HEADS:  # a program needs a whole head for its norm
+        tiles = replace(tiles, qkv=Tile(config.head_dim, 64, 4, 8 if preset == 1 else 4))
     return Tiles(
         qkv=_fit(tiles.qkv, config.head_dim, config.hidden, least),
         output=_fit(tiles.output, config.hidden, config.n_heads * config.head_dim, least),

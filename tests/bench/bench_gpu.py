@@ -1,0 +1,172 @@
+"""What a step costs on a GPU, beside the bandwidth of the same run.
+
+Usage: python -m tests.bench.bench_gpu [--shapes 0.5B 1.5B 7B] [--length 2000] [--workers 12]
+
+For each Qwen2.5 shape with random bf16 weights: the time of a forward pass of 1 … 64 rows behind
+`length` tokens, one CUDA graph each, its kernels' shares, and the share of the best streaming rate
+that a one-row pass reaches. Then attention alone at 4096 tokens with the 7B's heads, and
+speculative steps of the 1.5B with the 0.5B: device time, time on the host's clock, the difference,
+and the host's waits that a profiler saw inside. Kernels are compiled first by `workers` processes.
+The last line is JSON.
+"""
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.gpu_models import SHAPES, chain, graph_ms, random_fused, rates, weight_bytes
+from umbrella_engine.cuda.decoder import FusedDecoder
+from umbrella_engine.cuda.shapes import PLAIN, TreeShape
+from umbrella_engine.cuda.stepper import Start, Stepper
+from umbrella_engine.cuda.tiles import PRESETS
+
+SPECULATIVE = (PLAIN, TreeShape(4), TreeShape(4, 4), TreeShape(8, 4))
+console = Console(width=150)
+
+
+def compile_pass(shape: str, preset: int) -> None:
+    """Put the kernels of one preset into Triton's cache; one layer has them all."""
+    decoder = random_fused(dataclasses.replace(SHAPES[shape], n_layers=1), 256)
+    chain(decoder, preset, 64)
+    for logits in (False, True):
+        decoder.launch(preset, logits=logits)
+    torch.cuda.synchronize()
+
+
+def parts(decoder: FusedDecoder, preset: int) -> dict[str, Callable[[], None]]:
+    """The launches of a pass, kind by kind, over all layers."""
+    tiles, weights = decoder.tiles[preset], decoder.plain.weights
+    layers = list(enumerate(weights.layers))
+
+    def each(one: Callable[[int, Any], None]) -> Callable[[], None]:
+        def launch() -> None:
+            for index, layer in layers:
+                one(index, layer)
+
+        return launch
+
+    return {
+        "qkv": each(lambda i, layer: decoder._project(preset, tiles, i, layer)),
+        "attention": each(lambda i, _: decoder._attend(preset, i)),
+        "output": each(
+            lambda _, layer: decoder._add(
+                preset, tiles.output, decoder._mixed, layer.output, None, decoder._sums_post
+            )
+        ),
+        "gated": each(lambda _, layer: decoder._gate(preset, tiles, layer)),
+        "down": each(
+            lambda _, layer: decoder._add(
+                preset, tiles.down, decoder._inner, layer.down, None, decoder._sums
+            )
+        ),
+        "head": lambda: decoder._choose(preset, tiles, logits=False),
+    }
+
+
+def passes(shape: str, length: int, best_rate: float) -> dict[str, Any]:
+    config = SHAPES[shape]
+    decoder = random_fused(config, length + 4096)
+    found: dict[str, Any] = {"bytes": weight_bytes(config), "ms": {}, "parts_ms": {}}
+    table = Table(
+        title=f"{shape} behind {length} tokens; floor {found['bytes'] / best_rate / 1e9:.2f} ms"
+    )
+    for column in ("rows", "ms", "of one row", *parts(decoder, 1)):
+        table.add_column(column, justify="right")
+    for preset in PRESETS:
+        chain(decoder, preset, length)
+        ms = graph_ms(partial(decoder.launch, preset, logits=False))
+        shares = {name: graph_ms(launch, 9) for name, launch in parts(decoder, preset).items()}
+        found["ms"][preset], found["parts_ms"][preset] = ms, shares
+        cells = [f"{preset}", f"{ms:.3f}", f"{ms / found['ms'][1]:.2f}"]
+        table.add_row(*cells, *(f"{share:.3f}" for share in shares.values()))
+    found["tb_per_s"] = weight_bytes(config) / found["ms"][1] / 1e9
+    found["share"] = found["tb_per_s"] / best_rate
+    console.print(table)
+    console.print(
+        f"one row: {found['tb_per_s']:.2f} TB/s, {100 * found['share']:.0f} % of the rate"
+    )
+    if shape == "7B":
+        found["attention_4096_us"] = {}
+        for preset in PRESETS:
+            chain(decoder, preset, 4096)
+            ms = graph_ms(parts(decoder, preset)["attention"], 15)
+            found["attention_4096_us"][preset] = 1e3 * ms / config.n_layers
+        console.print("attention a layer at 4096, µs:", found["attention_4096_us"])
+    return found
+
+
+def speculation(length: int) -> dict[str, Any]:
+    """Speculative steps of the 1.5B with the 0.5B: what the host adds to them."""
+    target, draft = (random_fused(SHAPES[name], length + 4096) for name in ("1.5B", "0.5B"))
+    stepper = Stepper(target, draft, SPECULATIVE)
+    device = stepper.milliseconds(length)
+    found: dict[str, Any] = {}
+    for shape in SPECULATIVE:
+        stepper.begin(Start(length, 0, 0, 0, 0), None)
+        under_way = stepper.step(shape)
+        host, began = 0.0, time.perf_counter()
+        for _ in range(100):
+            start = time.perf_counter()
+            following = stepper.step(shape)
+            host += time.perf_counter() - start
+            under_way.read()
+            under_way = following
+        wall = (time.perf_counter() - began) * 10
+        torch.cuda.synchronize()
+        found[f"depth {shape.depth} width {shape.width}"] = {
+            "device_ms": device[shape],
+            "wall_ms": wall,
+            "overhead_ms": wall - device[shape],
+            "launch_ms": host * 10,
+        }
+    stepper.begin(Start(length, 0, 0, 0, 0), None)
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    ) as profile:
+        landings = [stepper.step(TreeShape(4, 4)) for _ in range(4)]
+    found["waits_inside_4_steps"] = sum(
+        event.count
+        for event in profile.key_averages()
+        if "ynchronize" in event.key and "Device" not in event.key
+    )
+    found["calls_inside_4_steps"] = {
+        event.key: event.count for event in profile.key_averages() if event.key.startswith("cuda")
+    }
+    del landings
+    console.print(found)
+    return found
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--shapes", nargs="*", default=["0.5B", "1.5B", "7B"])
+    arguments.add_argument("--length", type=int, default=2000)
+    arguments.add_argument("--workers", type=int, default=12)
+    arguments.add_argument("--speculation", action="store_true")
+    chosen = arguments.parse_args()
+    names = {*chosen.shapes, *(["0.5B", "1.5B"] if chosen.speculation else [])}
+    with multiprocessing.get_context("spawn").Pool(chosen.workers) as pool:
+        pool.starmap(compile_pass, [(name, preset) for name in names for preset in PRESETS], 1)
+    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    found["rates_tb_per_s"] = rates()
+    console.print(found)
+    best_rate = max(found["rates_tb_per_s"].values())
+    for name in chosen.shapes:
+        found[name] = passes(name, chosen.length, best_rate)
+        torch.cuda.empty_cache()
+    if chosen.speculation:
+        found["speculation"] = speculation(chosen.length)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
