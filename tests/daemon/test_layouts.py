@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.bpe import add_tokens, trained, write
@@ -195,6 +195,7 @@ def test_modes_of_healing(healing: str, owed: bytes | None) -> None:
 LINES = st.lists(st.sampled_from(["x = 1", "    return foo(bar)", "", "é = '変'"]), max_size=30)
 
 
+@settings(max_examples=25)
 @given(before=LINES, after=LINES, line=st.text("abc (=.", min_size=2, max_size=12))
 @pytest.mark.parametrize("layout", ["anchored", "spm", "spm-anchored", "sp", "plain"])
 def test_typing_changes_but_the_end(
@@ -202,11 +203,11 @@ def test_typing_changes_but_the_end(
 ) -> None:
     """Stable first: what two keystrokes have in common is all but the last word."""
     tokenizer = trained("plain" if layout == "plain" else "fim")
-    settings = PromptSettings(layout=layout)  # type: ignore[arg-type]
+    wanted = PromptSettings(layout=layout)  # type: ignore[arg-type]
     prefix, suffix = "".join(f"{one}\n" for one in before), "\n" + "\n".join(after)
     typed = [prefix + line[:count] for count in range(len(line) + 1)]
     prompts = [
-        build_prompt(Complete(1, "d", 1, "", "", one, suffix), tokenizer, settings, 2000)
+        build_prompt(Complete(1, "d", 1, "", "", one, suffix), tokenizer, wanted, 2000)
         for one in typed
     ]
     for earlier, later in pairwise(prompts):

@@ -27,7 +27,8 @@ from umbrella_daemon.wire import Complete
 from umbrella_engine.interface import Tokenizer
 
 _MOST_OWED: Final = 64  # bytes taken back; a word longer than this is healed at its end only
-# what may still grow, by mode of healing; where tokens span lines, breaks and indentation may too
+# what may still grow, by mode of healing; vocabularies without fill-in-the-middle tokens join
+# breaks and indentation into one token, which a prompt that ends in a bare break rules out
 _UNFINISHED: Final = {
     "identifier": re.compile(r"[ \t]*\w*\Z"),
     "token": re.compile(r"\Z"),
@@ -79,7 +80,10 @@ def _lay_out(
     if layout.joins_line:
         text = around.before + around.typed
         kept, owed = _take_back(
-            around.joined_ids(), text, _UNFINISHED_ACROSS_LINES.get(healing), tokenizer
+            around.joined_ids(),
+            text,
+            (_UNFINISHED_ACROSS_LINES if tokenizer.fim is None else _UNFINISHED).get(healing),
+            tokenizer,
         )
         texts |= {BEFORE: kept, TYPED: []}
     else:
