@@ -9,7 +9,8 @@ the daemon's own completer, shown or not. Per layout, healing and kind of hole: 
 line (of all lines of a block), edit similarity, and how many tokens of the prompt are computed
 again for the last keystroke. Ends after `--seconds` with the holes done by all combinations. Each
 answer goes to `--out` as a line of JSON with the probability the model gave it, which
-`bench_confidence` reads. The last line printed is JSON.
+`bench_confidence` reads; `--table FILE ...` prints the table of such files again, without a target,
+each hole once. The last line printed is JSON.
 """
 
 import argparse
@@ -170,10 +171,22 @@ def report(outcomes: list[Outcome], console: Console) -> dict[str, object]:
     return rows
 
 
+def read(paths: Iterable[Path]) -> list[Outcome]:
+    """Read outcomes, those of a hole once."""
+    lines = [line for path in paths for line in path.read_text("utf-8").splitlines()]
+    found = [msgspec.json.decode(line, type=Outcome) for line in lines]
+    unique = {
+        (one.layout, one.healing, one.source, one.kind, one.truth, one.language): one
+        for one in found
+    }
+    return list(unique.values())
+
+
 def main() -> int:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description="Quality by layout and healing.")
-    parser.add_argument("target")
+    parser.add_argument("target", nargs="?")
+    parser.add_argument("--table", type=Path, nargs="+")
     parser.add_argument("--humaneval", type=Path)
     parser.add_argument("--items", type=int, default=60)
     parser.add_argument("--sources", type=Path, nargs="*", default=[])
@@ -189,6 +202,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     console = Console(stderr=True)
+    if options.table:
+        print(json.dumps(report(read(options.table), console)))
+        return 0
+    if options.target is None:
+        parser.error("a TARGET is needed, or --table")
     engine = engine_of(options.target, options.device, options.dtype)
     holes = humaneval(options.humaneval, options.items, options.seed) if options.humaneval else []
     for folder in options.sources:
