@@ -8,7 +8,8 @@ tokens. The pair is tuned first, as `umbrella tune` does; "auto" marks what it c
 the prompt out: both models have read it before. "choice" is what most engines do: a copy of earlier
 text where one is likely, else the draft model, never both. A projection prices the same texts with
 other costs: {"name": {"target": {"rows": [1, 64], "ms": [4.2, 4.9]}, "draft": {…}, "step_ms": .1}}.
-The last line is JSON.
+On a GPU "graph" rows are the same presets with the draft model inside the device's own steps. The
+last line is JSON.
 """
 
 import argparse
@@ -97,8 +98,9 @@ class Cell:
         self.stats.accepted_tokens += stats.accepted_tokens
         self.stats.drafted_tokens += stats.drafted_tokens
         self.stats.generated_tokens += stats.generated_tokens
-        for stage in ("draft", "verify"):
-            self.stats.ms[stage] = self.stats.ms.get(stage, 0.0) + stats.ms[stage]
+        for stage, ms in stats.ms.items():
+            if stage != "prefill":
+                self.stats.ms[stage] = self.stats.ms.get(stage, 0.0) + ms
 
     def row(self, plain: "Cell") -> dict[str, Any]:
         steps, total = max(1, self.stats.target_steps), sum(self.stats.ms.values())
@@ -132,6 +134,27 @@ def drafters(parts: Parts) -> dict[str, Drafter]:
     return {**{name: presets.make(name, parts) for name in METHODS}, "choice": ChoiceDrafter(parts)}
 
 
+def engines(models: Models, parts: Parts) -> dict[str, SpeculativeEngine]:
+    """Give every method with the host in the loop, and on a GPU each preset without it too."""
+    made = {
+        name: SpeculativeEngine(
+            models.info, models.tokenizer, models.target, drafter, models.healing
+        )
+        for name, drafter in drafters(parts).items()
+    }
+    if models.info.device.startswith("cuda"):
+        from umbrella_engine.cuda.assemble import device_loop
+
+        free = replace(parts, model=None)  # the draft model works on the device
+        for preset in METHODS:
+            loop = device_loop(models.target, models.draft, preset, parts.config, lambda *_: None)
+            if loop is not None:
+                made[f"graph {preset}"] = replace(
+                    made[preset], drafter=presets.make(preset, free), device=loop
+                )
+    return made
+
+
 def read_ahead(model: LanguageModel, ids: Sequence[int]) -> None:
     """Let a model read a prompt, as it has when a user types on."""
     with model.open(ids) as context:
@@ -140,7 +163,10 @@ def read_ahead(model: LanguageModel, ids: Sequence[int]) -> None:
 
 
 def run(
-    models: Models, methods: dict[str, Drafter], group: Sequence[Prompt], limits: Limits
+    models: Models,
+    methods: dict[str, SpeculativeEngine],
+    group: Sequence[Prompt],
+    limits: Limits,
 ) -> dict[str, Cell]:
     """Let every method complete every prompt, in an order that turns from prompt to prompt."""
     cells = {name: Cell() for name in methods}
@@ -150,11 +176,8 @@ def run(
             for model in (models.target, models.draft):
                 if model is not None:
                     read_ahead(model, prompt.ids)
-            engine = SpeculativeEngine(
-                models.info, models.tokenizer, models.target, methods[name], models.healing
-            )
             stats = Stats()
-            steps = engine.generate(
+            steps = methods[name].generate(
                 prompt.ids, limits, lambda: False, owed=prompt.owed, stats=stats
             )
             cells[name].add(stats, [token for step in steps for token in step.tokens])
@@ -237,7 +260,7 @@ def main() -> int:
     for group in options.groups:
         found = prompts(group, options.prompts, models.tokenizer)
         parts = parts_for(models, tuning, config, tuning.costs)
-        cells = run(models, drafters(parts), found, limits)
+        cells = run(models, engines(models, parts), found, limits)
         results[group] = {name: cell.row(cells["none"]) for name, cell in cells.items()}
         console.print(table(f"measured, auto = {tuning.chosen.preset}", results, MEASURED))
         written = zip(found, cells["none"].texts, strict=True)

@@ -4,7 +4,8 @@ In fp32 this is exactly what it brings, since speculation does not change the te
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +54,8 @@ class Trial:
         self, prompt: Sequence[int], text: Sequence[int], draft: LanguageModel | None
     ) -> None:
         """Draft `text`, which the target wrote after `prompt`, and count."""
-        rows = _watched_rows(draft, prompt)
         done = 0
-        with self.drafter.begin(prompt) as state:
+        with _counted(draft, prompt) as rows, self.drafter.begin(prompt) as state:
             while done < len(text):
                 rows.clear()
                 began = time.perf_counter()
@@ -77,17 +77,22 @@ class Trial:
         return Plan(self.preset, self.tokens / count, total / count, shape, depth, nodes)
 
 
-def _watched_rows(draft: LanguageModel | None, prompt: Sequence[int]) -> list[int]:
-    """Give the list to which draft passes add their rows.
+@contextmanager
+def _counted(draft: LanguageModel | None, prompt: Sequence[int]) -> Iterator[list[int]]:
+    """Give the list to which draft passes add their rows while the block runs.
 
     The draft model has read the prompt by then, as it has when a user types on.
     """
     if draft is None:
-        return []
-    watched = draft.decoder
-    if not isinstance(watched, CountedPass):
-        draft.decoder = watched = CountedPass(watched)
+        yield []
+        return
     with draft.open(prompt) as context:
         unread = context.prefill(prompt[context.length :], lambda: None)
         context.evaluate(unread, Tree())
-    return watched.rows
+    inner = draft.decoder
+    counted = CountedPass(inner)
+    draft.decoder = counted
+    try:
+        yield counted.rows
+    finally:
+        draft.decoder = inner
