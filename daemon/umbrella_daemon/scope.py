@@ -6,7 +6,9 @@ file, which has the last word, so that `!pattern` in it brings a file back. Prom
 are ignore files only. Knows no documents and no daemon.
 """
 
+import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -22,6 +24,7 @@ from umbrella_daemon.wire import Reason
 
 GIT: Final = ".gitignore"
 OWN: Final = ".umbrellaignore"
+VERDICT_SECONDS: Final = 1.0
 _MAX_BYTES: Final = 1_000_000  # of an ignore file; more is not read
 _REMEMBERED: Final = 256  # ignore files
 
@@ -52,6 +55,26 @@ def refusal(path: str, language: str, settings: CompletionSettings) -> Refusal |
     if path.startswith(os.sep) and (where := _ignored(Path(path), git=settings.gitignore)):
         return Refusal(Reason.IGNORED, f"{path} is ignored by {where}")
     return None
+
+
+class Scope:
+    """What `refusal` says under given settings, looked up anew after a second."""
+
+    def __init__(self, settings: CompletionSettings) -> None:
+        self._settings = settings
+        self._known: dict[tuple[str, str], tuple[float, Refusal | None]] = {}
+
+    def refusal(self, path: str, language: str) -> Refusal | None:
+        """Say why the file at `path` is kept out, None where it is not."""
+        now = time.monotonic()
+        looked_at, found = self._known.get((path, language), (-math.inf, None))
+        if now - looked_at > VERDICT_SECONDS:
+            found = refusal(path, language, self._settings)
+            self._known.pop((path, language), None)
+            self._known[path, language] = now, found
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return found
 
 
 def repository(path: Path) -> Path | None:

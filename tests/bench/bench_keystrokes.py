@@ -1,7 +1,7 @@
 """Real functions typed character by character: what answers each keystroke, and at what cost.
 
 Usage: python -m tests.bench.bench_keystrokes [--pair smollm2] [--functions 50] [--from 0]
-       [--interval-ms 150] [--idle-ms 500] [--check 0]
+       [--interval-ms 250] [--idle-ms 500] [--check 0]
 
 Functions of the standard library are cut out of their files and typed in again at a steady pace, in
 real time, against the daemon's own parts (store, scheduler, completer, engine) in this process. As
@@ -240,7 +240,7 @@ def main() -> int:
     parser.add_argument("--pair", default="smollm2")
     parser.add_argument("--functions", type=int, default=50)
     parser.add_argument("--from", type=int, default=0)
-    parser.add_argument("--interval-ms", type=float, default=150)
+    parser.add_argument("--interval-ms", type=float, default=250)
     parser.add_argument("--idle-ms", type=float, default=500)
     parser.add_argument("--check", type=int, default=0)
     result = asyncio.run(run(parser.parse_args()))

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from umbrella_daemon.scope import refusal, repository
+from umbrella_daemon import scope
+from umbrella_daemon.scope import Scope, refusal, repository
 from umbrella_daemon.settings import CompletionSettings
 from umbrella_daemon.wire import Reason
 
@@ -117,3 +118,16 @@ def test_a_link_to_a_file_with_secrets_is_one(tmp_path: Path) -> None:
     write(tmp_path / ".env", "A=1")
     (tmp_path / "notes.txt").symlink_to(tmp_path / ".env")
     assert reason(tmp_path / "notes.txt") == Reason.EXCLUDED
+
+
+def test_verdicts_are_looked_up_anew_after_a_while(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdicts = Scope(CompletionSettings())
+    path = str(project / "new.py")
+    assert verdicts.refusal(path, "python") is None
+    write(project / ".gitignore", "new.py\n")
+    assert verdicts.refusal(path, "python") is None
+    assert verdicts.refusal(str(project / ".env"), "python") is not None
+    monkeypatch.setattr(scope, "VERDICT_SECONDS", 0.0)
+    assert verdicts.refusal(path, "python") is not None

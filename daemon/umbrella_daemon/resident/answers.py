@@ -17,7 +17,7 @@ from umbrella_daemon.resident.job import PREFETCH, STORE, Job, Key
 from umbrella_daemon.resident.postprocess import Shown
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.resident.suggestions import Found, SuggestionStore
-from umbrella_daemon.scope import Refusal, refusal
+from umbrella_daemon.scope import Refusal, Scope
 from umbrella_daemon.settings import Settings
 from umbrella_daemon.wire import Complete, Completed, Reason
 from umbrella_engine.stats import Stats
@@ -34,7 +34,7 @@ class Answers:
 
     def __init__(self, settings: Settings, scheduler: Scheduler, call: Call) -> None:
         suggestions = settings.suggestions
-        self._completion = settings.completion
+        self._scope = Scope(settings.completion)
         self._scheduler = scheduler
         self._call = call
         self._prefetches, self._warms_up = suggestions.prefetch, suggestions.warm_up
@@ -85,10 +85,10 @@ class Answers:
 
     def in_scope(self, path: str, language: str) -> bool:
         """Whether the file at `path` may be read and completed."""
-        return refusal(path, language, self._completion) is None
+        return self._scope.refusal(path, language) is None
 
     def _refusal(self, request: Complete) -> Refusal | None:
-        return refusal(request.path or request.document, request.language, self._completion)
+        return self._scope.refusal(request.path or request.document, request.language)
 
     def _ask(self, job: Job, reply: Reply) -> None:
         """Answer `job` out of the store, else have the engine do it."""
