@@ -75,6 +75,7 @@ class SuggestionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     max_kb: Annotated[int, Meta(ge=0, le=1000000)] = 4096
     prefetch: bool = True
     warm_up: bool = True
+    workspace: bool = False
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

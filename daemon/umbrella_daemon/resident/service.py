@@ -26,6 +26,7 @@ from umbrella_daemon.resident.log import open_log
 from umbrella_daemon.resident.memory import Memory
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.resident.state import State
+from umbrella_daemon.scope import refusal
 from umbrella_daemon.settings import Settings, SettingsError
 from umbrella_daemon.wire import Completed, Phase, Reason
 from umbrella_engine.errors import EngineError
@@ -46,7 +47,7 @@ class Service:
         self._state = State(settings)
         self._scheduler = Scheduler(self._load, self._work)
         self._answers = Answers(settings, self._scheduler, self._call)
-        self._memory = Memory()
+        self._memory = Memory(self._may_read if settings.suggestions.workspace else None)
         self._completer: Completer | None = None  # the engine thread's
         self._clients: set[Connection] = set()
         self._connections: set[Connection] = set()  # those before their handshake as well
@@ -125,6 +126,10 @@ class Service:
         if not self._stopping.is_set():
             log.info("stopping: %s", why)
             self._stopping.set()
+
+    def _may_read(self, path: str) -> bool:
+        """Say whether a file may be read, from any thread."""
+        return refusal(path, "", self._settings.completion) is None
 
     def _accept(self) -> Connection:
         connection = Connection(self)
