@@ -11,6 +11,7 @@ cannot tell. Lines end in line feeds here.
 """
 
 import re
+from itertools import islice
 from typing import Final, Protocol
 
 from umbrella_daemon.resident.grammar import grammar_of
@@ -21,6 +22,7 @@ _OPENS: Final = re.compile(r"(?:[:{(\[]|=>|->|\b(?:do|then|else|begin|try))\s*\Z
 _CLOSES: Final = re.compile(r"\s*(?:[)\]}]|</|(?:end|fi|done|esac)\b)")
 _CLOSING_WORDS: Final = ("</", "end", "fi", "done", "esac")
 _GOES_ON: Final = re.compile(r"[,({\[:\\]\s*\Z")  # a complete line may well end so
+_SAME_LINES: Final = 4  # that an answer and what follows may not begin with
 _DANGLES: Final = re.compile(r"\s(?:[-+*/%&|^<>!=:]?=|&&|\|\||\+)\Z")
 _REPEATS: Final = 3
 _LONGEST_CYCLE: Final = 3  # lines that are written over and over
@@ -72,8 +74,8 @@ class Block:
         self._rest = rest  # closing brackets and the like, behind the cursor
         self._begun = bool(self._current.strip())
         self._indent = indent(self._current)
-        after = (line for line in following.split("\n") if line.strip())
-        self._next_line = next(after, "").rstrip()
+        after = (line.rstrip() for line in following.split("\n") if line.strip())
+        self._following = list(islice(after, _SAME_LINES))
         self._max_lines = max_lines
         self._grammar = grammar_of(request.language)
 
@@ -125,7 +127,7 @@ class Block:
             so_far = lines[: index + 1]
             if self._ends_before(so_far, floor):
                 return index
-            if not content and self._is_next(so_far):
+            if self._repeats_following(so_far):
                 return index + 1  # nothing else was wanted; what becomes of it is not decided here
             if cycle := _cycle(so_far):
                 return index + 1 - cycle * (_REPEATS - 1)
@@ -144,9 +146,15 @@ class Block:
 
     def _is_next(self, lines: list[str]) -> bool:
         """Tell whether the last of these lines is the one that follows the cursor anyway."""
-        if lines[-1].rstrip() != self._next_line or (len(lines) == 1 and self._begun):
+        if lines[-1].rstrip() not in self._following[:1] or (len(lines) == 1 and self._begun):
             return False
         return not closes_own(self._generated(lines[:-1]).split("\n"), lines[-1])
+
+    def _repeats_following(self, lines: list[str]) -> bool:
+        """Tell whether the answer so far is the lines that follow, too many of them for chance."""
+        own = [line.rstrip() for line in lines[int(self._begun) :] if line.strip()]
+        at_first = not self._generated(lines[:1]).strip() or not self._begun
+        return at_first and own == self._following and len(own) > 0
 
     def _says_anything(self, lines: list[str]) -> bool:
         return bool(self._generated(lines).strip())
