@@ -65,7 +65,7 @@ class DraftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # "auto": what `umbrella tune` found to be fastest, "adaptive" before it
     preset: DraftPreset = "auto"
     # passes of the draft model a step, at most; 0: draft model not used
-    model_depth: Annotated[int, Meta(ge=0, le=32)] = 8
+    model_depth: Annotated[int, Meta(ge=0, le=32)] = 12
     model_width: Annotated[int, Meta(ge=1, le=64)] = 4  # nodes read by one of them at most
     # longest branch copied from earlier text; 0: suffix drafts off
     suffix_tokens: Annotated[int, Meta(ge=0, le=256)] = 16

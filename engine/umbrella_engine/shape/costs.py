@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ROWS = 512  # wider passes are priced as this one
+USUAL_NODES = 16  # over which the price of one more node is averaged
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +70,7 @@ class Prices:
         draft = costs.draft.table(MAX_ROWS) if costs.draft else np.zeros(MAX_ROWS + 1)
         self._reading = tokens_per_ms * draft
         self._verifying = tokens_per_ms * costs.target.table(MAX_ROWS)
+        self._node = (self._verifying[1 + USUAL_NODES] - self._verifying[1]) / USUAL_NODES
 
     def reading(self, rows: int = 1) -> float:
         """Tokens that a draft pass of so many rows must promise."""
@@ -87,10 +89,10 @@ class Prices:
     def worth_reading(self, chances: Sequence[float]) -> int:
         """How many of these candidates the next draft pass should read; 0: no pass pays.
 
-        `chances` are cumulative probabilities, best first. A candidate promises at most that its
-        likeliest child is accepted with it.
+        `chances` are cumulative probabilities, best first. A candidate promises its likeliest
+        child, which will have to be verified.
         """
-        promised = self.first * np.cumsum(chances)
+        promised = np.cumsum(self.first * np.asarray(chances) - self._node)
         gains = promised - self._reading[_counts(len(chances))]
         best = int(gains.argmax()) if len(gains) else 0
         return best + 1 if len(gains) and gains[best] > 0 else 0

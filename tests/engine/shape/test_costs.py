@@ -46,9 +46,9 @@ def test_prices() -> None:
     costs = Costs(Curve((1, 11), (10.0, 20.0)), Curve((1, 11), (5.0, 15.0)))
     prices = Prices(costs, tokens_per_ms=0.1, first=0.8)
     assert prices.reading() == pytest.approx(0.5)
-    assert prices.worth_reading([0.7]) == 1  # 0.56 for 0.5
-    assert prices.worth_reading([0.6]) == 0  # 0.48
-    assert prices.worth_reading([0.6, 0.3, 0.1]) == 2  # 0.72 for 0.6, but not 0.8 for 0.7
+    assert prices.worth_reading([0.8]) == 1  # 0.64, less 0.1 for verifying it, for 0.5
+    assert prices.worth_reading([0.7]) == 0  # 0.46
+    assert prices.worth_reading([0.8, 0.4, 0.1]) == 2  # 0.76 for 0.6, but not 0.74 for 0.7
     assert prices.worth_verifying([0.5, 0.11, 0.09]) == 2  # a row costs 0.1
 
 
