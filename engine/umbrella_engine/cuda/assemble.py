@@ -8,7 +8,7 @@ import torch
 from umbrella_engine.config import DraftConfig, DraftPreset
 from umbrella_engine.cuda.decoder import FusedDecoder
 from umbrella_engine.cuda.device_loop import DeviceLoop
-from umbrella_engine.cuda.shapes import PLAIN, Choice, TreeShape, shapes_within
+from umbrella_engine.cuda.shapes import PLAIN, Choice, shapes_of
 from umbrella_engine.cuda.stepper import Stepper
 from umbrella_engine.cuda.tiles import obstacle
 from umbrella_engine.language_model import LanguageModel
@@ -51,19 +51,7 @@ def device_loop(
         return None
     if not isinstance(draft_decoder, FusedDecoder | None):
         return None
-    shapes = _shapes(preset, config) if draft_decoder is not None else (PLAIN,)
-    stepper = Stepper(target.decoder, draft_decoder, shapes, done)
+    shapes = shapes_of(preset, config) if draft_decoder is not None else (PLAIN,)
+    stepper = Stepper(target.decoder, draft_decoder, {PLAIN, *shapes}, done)
     length = min(TIMED_LENGTH, target.decoder.cache.capacity // 2)
-    return DeviceLoop(stepper, draft, Choice(stepper.milliseconds(length)))
-
-
-def _shapes(preset: DraftPreset, config: DraftConfig) -> tuple[TreeShape, ...]:
-    """Give the trees that a preset allows; those which name one way of drafting always draft."""
-    allowed = shapes_within(config.model_depth, config.model_width, config.max_nodes)
-    if preset in {"none", "suffix"}:
-        return (PLAIN,)
-    if preset == "chain":
-        return tuple(shape for shape in allowed if shape.depth and shape.width == 1) or (PLAIN,)
-    if preset in {"static", "dynamic"}:
-        return tuple(shape for shape in allowed if shape.depth and shape.width > 1) or (PLAIN,)
-    return allowed
+    return DeviceLoop(stepper, draft, Choice(stepper.milliseconds(length), shapes))

@@ -5,14 +5,47 @@ The draft model works only here: it drafts on the device, in the same graph as t
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from umbrella_engine.cuda.shapes import Choice, TreeShape
-from umbrella_engine.cuda.stepper import Landing, Start, Stepper
 from umbrella_engine.device_steps import Settled
 from umbrella_engine.language_model import Context, LanguageModel
 
 Checkpoint = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where steps begin: both lanes hold what lies before the root, which nobody has read."""
+
+    length: int  # of what lies before the root
+    root: int
+    before: int  # the token before the root
+    lane: int
+    draft_lane: int
+
+
+class Landing(Protocol):
+    """The results of a step on their way to the host."""
+
+    def read(self) -> tuple[list[int], list[float]]:
+        """Wait for the tokens that the step settled and for their log-probabilities."""
+        ...
+
+
+class Steps(Protocol):
+    """What takes steps by itself: `stepper.Stepper`."""
+
+    owner: object  # whose root the device goes on from
+
+    def begin(self, start: Start, owner: object) -> None:
+        """Set the root; steps go on from it until someone else begins."""
+        ...
+
+    def step(self, shape: TreeShape) -> Landing:
+        """Enqueue a step; its results can be read once it has run."""
+        ...
 
 
 class UnderWay(NamedTuple):
@@ -25,7 +58,7 @@ class UnderWay(NamedTuple):
 class DeviceLoop:
     """A stepper with the lanes that it works in; see `device_steps.DeviceSteps`."""
 
-    def __init__(self, stepper: Stepper, draft: LanguageModel | None, choice: Choice) -> None:
+    def __init__(self, stepper: Steps, draft: LanguageModel | None, choice: Choice) -> None:
         self._stepper = stepper
         self._draft = draft
         self._choice = choice
@@ -41,7 +74,7 @@ class DeviceLoop:
 class OneRun:
     """The device's steps for one request; see `device_steps.DeviceRun`."""
 
-    def __init__(self, stepper: Stepper, draft: Context | None, choice: Choice) -> None:
+    def __init__(self, stepper: Steps, draft: Context | None, choice: Choice) -> None:
         self._stepper = stepper
         self._draft = draft
         self._choice = choice

@@ -4,8 +4,10 @@ Every shape is captured as a graph of its own, so there are few. The choice is m
 step from what a step of each costs, measured once at load, and from how well recent drafts did.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from umbrella_engine.config import DraftConfig, DraftPreset
 
 WEIGHT_OF_NEWS = 0.1  # of one drafted level in the running estimate
 START = 0.85  # chance that the target agrees with the draft's favourite, before anything is known
@@ -49,6 +51,18 @@ def shapes_within(depth: int, width: int, max_nodes: int) -> tuple[TreeShape, ..
     return (PLAIN, *fitting)
 
 
+def shapes_of(preset: DraftPreset, config: DraftConfig) -> tuple[TreeShape, ...]:
+    """Give the trees that a preset allows; those which name one way of drafting always draft."""
+    allowed = shapes_within(config.model_depth, config.model_width, config.max_nodes)
+    if preset in {"none", "suffix"}:
+        return (PLAIN,)
+    if preset == "chain":
+        return tuple(shape for shape in allowed if shape.depth and shape.width == 1) or (PLAIN,)
+    if preset in {"static", "dynamic"}:
+        return tuple(shape for shape in allowed if shape.depth and shape.width > 1) or (PLAIN,)
+    return allowed
+
+
 def expected_tokens(shape: TreeShape, agreement: float) -> float:
     """Give the mean number of tokens that a step settles, the target's own included."""
     level = _level(agreement, shape.width)
@@ -63,9 +77,10 @@ def _level(agreement: float, width: int) -> float:
 class Choice:
     """Picks the shape for the next step; deterministic in what it was told."""
 
-    def __init__(self, costs: Mapping[TreeShape, float]) -> None:
-        """`costs`: time of one step of each shape, in any one unit."""
-        self._costs = dict(costs)
+    def __init__(self, costs: Mapping[TreeShape, float], allowed: Collection[TreeShape]) -> None:
+        """`costs`: time of one step of each shape, plain steps included, in any one unit."""
+        self._costs = {shape: costs[shape] for shape in allowed}
+        self._host_step = HOST_STEP * costs[PLAIN]
         self._agreement = START
         self._steps_without = 0
 
@@ -91,7 +106,7 @@ class Choice:
     def host_step_pays(self) -> float:
         """Drafted tokens that a step of the host must promise to be worth its time."""
         rate = max(self._rate(shape, self._agreement) for shape in self._costs)
-        return rate * HOST_STEP * self._costs[PLAIN] - 1.0
+        return rate * self._host_step - 1.0
 
     def _rate(self, shape: TreeShape, agreement: float) -> float:
         return expected_tokens(shape, agreement) / self._costs[shape]

@@ -4,14 +4,14 @@ A step grows the draft's tree, verifies it with the target, walks down, moves th
 place and sets the next root, without the host. Depth 0 is plain decoding.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 
 import torch
 import triton
 from torch import Tensor
 
 from umbrella_engine.cuda.decoder import MAX_ROWS, FusedDecoder
+from umbrella_engine.cuda.device_loop import Start
 from umbrella_engine.cuda.graphs import Graph
 from umbrella_engine.cuda.kernels import speculation as kernels
 from umbrella_engine.cuda.shapes import PLAIN, TreeShape
@@ -21,17 +21,6 @@ CANDIDATE_BLOCK = 4096  # columns that one program searches for its best
 TIMED_STEPS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where steps begin: both lanes hold what lies before the root, which nobody has read."""
-
-    length: int  # of what lies before the root
-    root: int
-    before: int  # the token before the root
-    lane: int
-    draft_lane: int
-
-
 class Stepper:
     """A target, and a draft for shapes with levels, stepping together on one device."""
 
@@ -39,7 +28,7 @@ class Stepper:
         self,
         target: FusedDecoder,
         draft: FusedDecoder | None,
-        shapes: Sequence[TreeShape],
+        shapes: Collection[TreeShape],
         done: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> None:
         """Capture a graph for each shape; `done` is told how many of how many."""
@@ -71,10 +60,10 @@ class Stepper:
         values = [start.length, start.root, start.before, start.lane, start.draft_lane]
         self._state.copy_(torch.tensor(values))
 
-    def step(self, shape: TreeShape) -> "Landing":
+    def step(self, shape: TreeShape) -> "DeviceLanding":
         """Enqueue a step; its results can be read once it has run."""
         self._graphs[shape].replay()
-        return Landing(self._result, self._log_probs)
+        return DeviceLanding(self._result, self._log_probs)
 
     def milliseconds(self, length: int) -> dict[TreeShape, float]:
         """Time a step of each shape behind `length` tokens, whatever they are."""
@@ -150,7 +139,7 @@ class Stepper:
         )  # fmt: skip
 
 
-class Landing:
+class DeviceLanding:
     """The results of a step on their way to the host."""
 
     def __init__(self, result: Tensor, log_probs: Tensor) -> None:

@@ -1,10 +1,20 @@
 """Tiles that fit every model, and the choice of the next tree from costs and recent drafts."""
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
-from umbrella_engine.cuda.shapes import PLAIN, Choice, TreeShape, expected_tokens, shapes_within
+from umbrella_engine.config import DraftConfig, DraftPreset
+from umbrella_engine.cuda.shapes import (
+    PLAIN,
+    SHAPES,
+    Choice,
+    TreeShape,
+    expected_tokens,
+    shapes_of,
+    shapes_within,
+)
 from umbrella_engine.cuda.tiles import PRESETS, choose_stretches, choose_tiles, obstacle, preset_for
 from umbrella_engine.model_config import ModelConfig
 
@@ -80,7 +90,7 @@ def test_expected_tokens_of_a_chain_are_a_geometric_sum() -> None:
 
 def test_a_cheap_draft_is_used_and_one_that_fails_is_given_up_and_tried_again() -> None:
     chain = TreeShape(4)
-    choice = Choice({PLAIN: 1.0, chain: 1.5})
+    choice = Choice({PLAIN: 1.0, chain: 1.5}, (PLAIN, chain))
     assert choice.next() == chain
     for _ in range(60):
         choice.learn(choice.next(), 0)
@@ -95,7 +105,7 @@ def test_a_cheap_draft_is_used_and_one_that_fails_is_given_up_and_tried_again() 
 
 def test_a_draft_that_recovers_is_trusted_again() -> None:
     chain = TreeShape(4)
-    choice = Choice({PLAIN: 1.0, chain: 1.5})
+    choice = Choice({PLAIN: 1.0, chain: 1.5}, (PLAIN, chain))
     for _ in range(60):
         choice.learn(choice.next(), 0)
     for _ in range(400):
@@ -105,6 +115,29 @@ def test_a_draft_that_recovers_is_trusted_again() -> None:
 
 
 def test_a_dear_draft_is_never_used_but_to_probe() -> None:
-    choice = Choice({PLAIN: 1.0, TreeShape(2): 50.0})
+    choice = Choice({PLAIN: 1.0, TreeShape(2): 50.0}, (PLAIN, TreeShape(2)))
     assert choice.next() == PLAIN
     assert choice.host_step_pays == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("preset", get_args(DraftPreset))
+@pytest.mark.parametrize("depth", [0, 2, 8])
+def test_every_preset_has_a_next_step_and_a_price_of_the_hosts(
+    preset: DraftPreset, depth: int
+) -> None:
+    allowed = shapes_of(preset, DraftConfig(model_depth=depth))
+    assert allowed
+    costs = {shape: 1.0 + 0.2 * shape.depth for shape in (PLAIN, *SHAPES)}
+    choice = Choice(costs, allowed)
+    for accepted in (0, 1, 2):
+        shape = choice.next()
+        assert shape in allowed
+        choice.learn(shape, min(accepted, shape.depth))
+        assert choice.host_step_pays >= 0.0
+
+
+def test_a_preset_that_names_its_way_always_drafts() -> None:
+    assert {shape.width for shape in shapes_of("chain", DraftConfig())} == {1}
+    assert PLAIN not in shapes_of("static", DraftConfig())
+    assert shapes_of("suffix", DraftConfig()) == (PLAIN,)
+    assert PLAIN in shapes_of("adaptive", DraftConfig())

@@ -1,0 +1,179 @@
+"""The law with a device that steps by itself, its steps computed by the slow twin."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.engine.cuda.plain_stepper import PlainStepper
+from tests.engine.tiny import load_tiny
+from tests.law import Scenario, World, check, scenarios
+from umbrella_engine import Stats
+from umbrella_engine.cuda.device_loop import DeviceLoop, Start
+from umbrella_engine.cuda.shapes import PLAIN, SHAPES, Choice, TreeShape
+from umbrella_engine.device_steps import HostSteps
+from umbrella_engine.draft import presets
+from umbrella_engine.draft.none import NoDrafter
+from umbrella_engine.draft.references import References
+from umbrella_engine.engine import SpeculativeEngine
+from umbrella_engine.interface import EngineInfo, Limits
+from umbrella_engine.language_model import Context
+
+WILD = (PLAIN, TreeShape(1), TreeShape(2), TreeShape(2, 2), TreeShape(4, 4))
+
+
+class WildChoice(Choice):
+    """Another shape every step, whatever it costs."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(dict.fromkeys(WILD, 1.0), WILD)
+        self._turn = seed
+
+    def next(self) -> TreeShape:
+        self._turn = (self._turn * 5 + 3) % 64
+        return WILD[self._turn % len(WILD)]
+
+
+class DeviceWorld(World):
+    """The law's world with a device loop in every engine."""
+
+    def engine(self, scenario: Scenario) -> SpeculativeEngine:
+        references = References(scenario.draft.suffix_min_match, max_tokens=100)
+        parts = self._parts(scenario, "near", references)
+        options: dict[str, Any] = {"capacity": 460, "chunk_tokens": 8}
+        target = load_tiny(self.folder / "target", **options)
+        draft = load_tiny(self.folder / "near", lanes=16, **options)
+        choice: Choice = WildChoice(len(scenario.order))
+        if scenario.thrifty:
+            costs = {shape: 1.0 + shape.depth / 4 for shape in (PLAIN, *SHAPES)}
+            choice = Choice(costs, tuple(costs))
+        return SpeculativeEngine(
+            info=EngineInfo("tiny", "target", "near", "cpu", "float32", 256),
+            tokenizer=self.tokenizer,
+            target=target,
+            drafter=presets.make("adaptive", dataclasses.replace(parts, model=None)),
+            healing=self.healing,
+            references=references,
+            device=DeviceLoop(PlainStepper(target.decoder, draft.decoder), draft, choice),
+        )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> DeviceWorld:
+    return DeviceWorld(tmp_path_factory.mktemp("device"))
+
+
+def law(world: DeviceWorld, examples: int) -> Callable[[], None]:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(scenarios())
+    def holds(scenario: Scenario) -> None:
+        check(world, scenario)
+
+    return holds
+
+
+def test_the_law(world: DeviceWorld) -> None:
+    law(world, 60)()
+
+
+def settle_too_much(self: Context, ids: Any) -> None:
+    settle(self, [*ids, 7])
+
+
+settle = Context.settle
+
+
+def test_the_law_notices_a_settled_token_too_many(
+    world: DeviceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Context, "settle", settle_too_much)
+    with pytest.raises((AssertionError, IndexError)):
+        law(world, 60)()
+
+
+def engine_of(world: DeviceWorld, **costs: float) -> SpeculativeEngine:
+    target = load_tiny(world.folder / "target", capacity=460, chunk_tokens=8)
+    draft = load_tiny(world.folder / "near", capacity=460, chunk_tokens=8)
+    chain = TreeShape(4)
+    choice = Choice({PLAIN: costs["plain"], chain: costs["chain"]}, (PLAIN, chain))
+    info = EngineInfo("tiny", "target", "near", "cpu", "float32", 256)
+    loop = DeviceLoop(PlainStepper(target.decoder, draft.decoder), draft, choice)
+    return SpeculativeEngine(info, world.tokenizer, target, NoDrafter(), world.healing, device=loop)
+
+
+def test_a_draft_that_follows_the_text_saves_steps(world: DeviceWorld) -> None:
+    ids, stats = [3, 1, 4, 1, 5, 9, 2, 6], {"plain": Stats(), "chain": Stats()}
+    texts = {}
+    for name, costs in {"plain": (1.0, 99.0), "chain": (1.0, 1.0)}.items():
+        engine = engine_of(world, plain=costs[0], chain=costs[1])
+        steps = engine.generate(ids, Limits(24), lambda: False, stats=stats[name])
+        texts[name] = [token for step in steps for token in step.tokens]
+    assert texts["plain"] == texts["chain"]
+    assert stats["plain"].target_steps == 24
+    assert stats["plain"].drafted_tokens == 0
+    assert stats["chain"].target_steps < 24
+    drafted = stats["chain"].drafted_at["model"]
+    assert len(drafted) == 4
+    assert len(set(drafted)) == 1  # every step drafts every level
+    assert sum(stats["chain"].accepted_at["model"]) == stats["chain"].accepted_tokens > 0
+
+
+def test_what_the_device_settled_is_reused(world: DeviceWorld) -> None:
+    engine = engine_of(world, plain=1.0, chain=1.0)
+    ids = [3, 1, 4, 1, 5, 9, 2, 6]
+    steps = engine.generate(ids, Limits(20), lambda: False)
+    text = [token for step in steps for token in step.tokens]
+    stats = Stats()
+    list(engine.generate([*ids, *text[:15]], Limits(1), lambda: False, stats=stats))
+    assert stats.reused_tokens == len(ids) + 14
+
+
+def test_log_probabilities_are_those_of_the_host(world: DeviceWorld) -> None:
+    ids = [3, 1, 4, 1, 5, 9, 2, 6]
+    engine = engine_of(world, plain=1.0, chain=1.0)
+    plain = dataclasses.replace(engine, device=HostSteps())
+    ours, hosts = (
+        [
+            chance
+            for step in each.generate(ids, Limits(12), lambda: False)
+            for chance in step.logprobs
+        ]
+        for each in (engine, plain)
+    )
+    assert ours == pytest.approx(hosts, abs=1e-4)
+
+
+def by_turns(engine: SpeculativeEngine) -> list[list[int]]:
+    """Two answers, a step of one after a step of the other."""
+    prompts = [3, 1, 4, 1, 5, 9, 2, 6], [2, 7, 1, 8, 2, 8]
+    running = [engine.generate(ids, Limits(20), lambda: False) for ids in prompts]
+    texts: list[list[int]] = [[], []]
+    for _ in range(20):
+        for text, steps in zip(texts, running, strict=True):
+            step = next(steps, None)
+            text += step.tokens if step else ()
+    return texts
+
+
+def test_requests_that_take_turns_do_not_mix(
+    world: DeviceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(world, plain=1.0, chain=1.0)
+    expected = by_turns(dataclasses.replace(engine, device=HostSteps()))
+    assert by_turns(engine_of(world, plain=1.0, chain=1.0)) == expected
+
+    def begin(self: PlainStepper, start: Start, owner: object) -> None:
+        self._start, self.owner = start, self.owner or owner
+
+    monkeypatch.setattr(PlainStepper, "begin", begin)  # the first owner never learns of the second
+    assert by_turns(engine_of(world, plain=1.0, chain=1.0)) != expected
