@@ -277,7 +277,7 @@ function M.start()
     group = group,
     callback = M.leave,
   })
-  vim.api.nvim_create_autocmd({ 'BufEnter', 'FocusGained', 'InsertEnter' }, {
+  vim.api.nvim_create_autocmd({ 'BufEnter', 'FocusGained', 'InsertEnter', 'CursorHold' }, {
     group = group,
     callback = function(event)
       server.focus(event.buf)

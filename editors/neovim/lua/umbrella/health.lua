@@ -5,6 +5,8 @@ local server = require('umbrella.server')
 local M = {}
 
 local PATIENCE_MS = 5000
+local START_MS = 15000 -- Python from a cold disk on a busy machine
+local TIMED_OUT = 124 -- what vim.system gives for a status
 
 local function check_neovim()
   vim.health.start('Neovim')
@@ -43,9 +45,11 @@ local function check_program()
     })
     return
   end
-  local done = vim.system({ path, '--version' }, { text = true, timeout = PATIENCE_MS }):wait()
+  local done = vim.system({ path, '--version' }, { text = true, timeout = START_MS }):wait()
   if done.code == 0 then
     vim.health.ok(('%s: %s'):format(path, vim.trim(done.stdout)))
+  elseif done.code == TIMED_OUT then
+    vim.health.error(('%s does not start within %d s'):format(path, START_MS / 1000))
   else
     vim.health.error(('%s does not run: %s'):format(path, vim.trim(done.stderr)))
   end

@@ -130,13 +130,17 @@ function M.configure(settings)
   end
 end
 
---- Tell the server which buffer a person looks at: a daemon that has ended is started again.
+--- Tell the server which buffer a person looks at, and where: a daemon that has ended is started
+--- again, and one that runs gets ready for the first key.
 ---@param bufnr integer
 function M.focus(bufnr)
   local client = M.client(bufnr)
   if client then
-    local document = { uri = vim.uri_from_bufnr(bufnr) }
-    client:notify('textDocument/didFocus', { textDocument = document })
+    local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
+    if bufnr == vim.api.nvim_get_current_buf() then -- else no window tells where the cursor is
+      params.position = vim.lsp.util.make_position_params(0, client.offset_encoding).position
+    end
+    client:notify('textDocument/didFocus', params)
   end
 end
 
