@@ -47,6 +47,7 @@ def law(world: World, examples: int) -> Callable[[], None]:
     return holds
 
 
+@pytest.mark.timeout(300)  # half a minute, many times that where others use the machine
 def test_law(world: World) -> None:
     law(world, 400)()
 
