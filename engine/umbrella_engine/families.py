@@ -11,6 +11,7 @@ import torch
 
 from umbrella_engine.attention.flash import FlashAttention
 from umbrella_engine.attention.reference import ReferenceAttention
+from umbrella_engine.cuda.support import reason_against
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import ForwardPass
 from umbrella_engine.model import Decoder
@@ -54,11 +55,14 @@ def load_decoder(
     if isinstance(config, ModelConfig):
         weights = load_weights(folder, config, dtype, device, layer_done)
         group = config.n_heads // config.n_kv_heads
-        if device.type == "cuda":
-            from umbrella_engine.cuda.assemble import fuse
+        if device.type == "cpu":
+            return Decoder(config, weights, cache, ReferenceAttention(group, dtype))
+        plain = Decoder(config, weights, cache, FlashAttention(group, dtype))
+        if reason_against(plain):
+            return plain
+        from umbrella_engine.cuda.assemble import fuse
 
-            return fuse(Decoder(config, weights, cache, FlashAttention(group, dtype)))
-        return Decoder(config, weights, cache, ReferenceAttention(group, dtype))
+        return fuse(plain)
     from umbrella_engine.hf_model import load_hf_decoder
     from umbrella_engine.self_test import self_test
 

@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
+from umbrella_engine.cuda.support import reason_against_device
 from umbrella_engine.device_steps import DeviceSteps, HostSteps
 from umbrella_engine.draft import Drafter, presets
 from umbrella_engine.draft.drawn import drawing
@@ -22,6 +23,7 @@ from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Progress, Report, Tokenizer
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
+from umbrella_engine.memory import Need, check_fits
 from umbrella_engine.prefix_cache import lanes_for_budget
 from umbrella_engine.shape import defaults
 from umbrella_engine.shape.calibration import IDENTITY
@@ -65,6 +67,7 @@ class Models:
     healing: Healing
     target: LanguageModel
     draft: LanguageModel | None
+    device: torch.device
     assumed: Costs  # while nobody has measured
     info: EngineInfo
 
@@ -117,7 +120,7 @@ def _device_steps(
     models: Models, preset: Preset, config: DraftConfig, report: Report
 ) -> DeviceSteps | None:
     """Capture what a GPU can do without the host; None where there is no such thing."""
-    if not models.info.device.startswith("cuda"):
+    if reason_against_device(models.device):
         return None
     from umbrella_engine.cuda.assemble import device_loop
 
@@ -151,6 +154,9 @@ def load_models(
     for other in checkpoints[1:]:
         _check_vocabulary(target, other)
     placing = _place(checkpoints, engine, draft, device, dtype)
+    if device.type == "cuda":
+        needs = [_need(checkpoint, placing) for checkpoint in checkpoints]
+        check_fits(needs, torch.cuda.mem_get_info(device)[0], device_name(device))
     models = [_load_model(checkpoint, placing, report) for checkpoint in checkpoints]
     sizes = [_weight_bytes(checkpoint.folder) for checkpoint in checkpoints]
     return Models(
@@ -158,6 +164,7 @@ def load_models(
         healing=Healing(target.tokenizer),
         target=models[0],
         draft=models[1] if len(models) > 1 else None,
+        device=device,
         assumed=defaults.costs(device.type, sizes[1] / sizes[0] if len(sizes) > 1 else None),
         info=EngineInfo(
             pair=pair.name,
@@ -249,6 +256,14 @@ def _find_tuning(subject: Subject, directory: Path | None, report: Report) -> Tu
     except EngineError as error:
         report(Progress("loading", str(error)))
         return None
+
+
+def _need(checkpoint: Checkpoint, placing: Placing) -> Need:
+    """Count the bytes of a model on the device; files of 16-bit numbers, as nearly all are."""
+    size = placing.dtype.itemsize
+    lane = placing.capacity * checkpoint.config.kv_bytes_per_token(size)
+    weights = _weight_bytes(checkpoint.folder) * size // 2
+    return Need(checkpoint.role, weights, placing.n_lanes * lane)
 
 
 def _weight_bytes(folder: Path) -> int:

@@ -25,7 +25,9 @@ async def device(settings: Settings) -> Finding:
         names = ", ".join(f"{gpu.name} with {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus)
         if wanted.startswith("cuda:") and int(wanted[5:]) >= len(gpus):
             return fail(f"no {wanted}; there is {names}", "Correct the setting engine.device.")
-        return ok(f"{wanted}: {names}" if wanted != "cpu" else f"{_cpu()} (GPU there: {names})")
+        if wanted == "cpu":
+            return ok(f"{_cpu()} (GPU there: {names})")
+        return ok(f"{wanted}: {names}; {_kernels(wanted)}")
     if wanted.startswith("cuda"):
         return fail(
             f"engine.device is {wanted}, but torch sees no GPU",
@@ -37,6 +39,17 @@ async def device(settings: Settings) -> Finding:
             "To use the GPU, install a CUDA build of torch into the same environment.",
         )
     return ok(_cpu())
+
+
+def _kernels(wanted: str) -> str:
+    """Which kernels compute there; the families they take are listed in the engine's README."""
+    from umbrella_engine.cuda.support import reason_against_device
+    from umbrella_engine.hardware import choose_device
+
+    reason = reason_against_device(choose_device(wanted))
+    if reason:
+        return f"steps in plain torch, several times slower, since {reason}"
+    return "steps on fused kernels, one graph each; prompts through torch's flash attention"
 
 
 def _cpu() -> str:
