@@ -6,9 +6,9 @@ Usage: python -m tests.bench.bench_keystrokes [--pair smollm2] [--functions 50] 
 Functions of the standard library are cut out of their files and typed in again at a steady pace, in
 real time, against the daemon's own parts (store, scheduler, completer, engine) in this process. As
 editors do, Enter also inserts the indentation of the new line. Then suggestions are accepted whole
-after a pause, and the time until the next one is there is taken. `--check N` compares every Nth
-answer of the store with what the engine says to the same state afterwards. The last line is JSON;
-`--from` and `--functions` cut the run into pieces, whose JSON lines add up.
+after a pause, and the time until the next one is there is taken; `--interval-ms 0` does only that.
+`--check N` compares every Nth answer of the store with what the engine says to the same state
+afterwards. The last line is JSON; `--from` and `--functions` cut the run into pieces.
 """
 
 import argparse
@@ -38,7 +38,8 @@ from umbrella_daemon.wire import Complete, Completed
 
 SHORTEST, LONGEST = 60, 160  # characters of a function
 PER_FILE = 5
-ACCEPTS = 3  # of suggestions in each function
+PLACES = (0.25, 0.5, 0.75)  # of a function, from which on suggestions are accepted
+ACCEPTS = 3  # of suggestions at each place, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +176,19 @@ async def type_in(
 
 
 async def accept(typist: Typist, function: Function, idle: float, result: Result) -> None:
-    """Accept suggestions whole, one after the other, each after a pause."""
-    typed, after = function.text[: len(function.text) // 2], function.after
-    answer = await typist.ask(function, typed, after)
-    for _ in range(ACCEPTS):
-        if not answer.text:
-            return
-        await asyncio.sleep(idle)
-        typed, after = typed + answer.text, after[answer.replace_after :]
-        start = time.perf_counter()
+    """Accept suggestions whole, one after the other, each after a pause, from several places on."""
+    for share in PLACES:
+        typed, after = function.text[: int(len(function.text) * share)], function.after
         answer = await typist.ask(function, typed, after)
-        result.accept_ms.append((time.perf_counter() - start) * 1e3)
-        result.accept_sources[answer.trace.source] += 1
+        for _ in range(ACCEPTS):
+            if not answer.text:
+                break
+            await asyncio.sleep(idle)
+            typed, after = typed + answer.text, after[answer.replace_after :]
+            start = time.perf_counter()
+            answer = await typist.ask(function, typed, after)
+            result.accept_ms.append((time.perf_counter() - start) * 1e3)
+            result.accept_sources[answer.trace.source] += 1
 
 
 def _p90(values: Sequence[float]) -> float:
@@ -227,7 +229,8 @@ async def run(options: argparse.Namespace) -> Result:
     first, count = getattr(options, "from"), options.functions
     try:
         for function in list(functions())[first : first + count]:
-            await type_in(typist, function, options.interval_ms / 1e3, options.check, result)
+            if options.interval_ms:
+                await type_in(typist, function, options.interval_ms / 1e3, options.check, result)
             await accept(typist, function, options.idle_ms / 1e3, result)
     finally:
         typist.close()
