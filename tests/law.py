@@ -16,6 +16,7 @@ from umbrella_engine.config import DraftConfig
 from umbrella_engine.draft import Checkpoint, Draft, Drafter, presets
 from umbrella_engine.draft.drawn import drawing
 from umbrella_engine.draft.merge import MergedDrafter
+from umbrella_engine.draft.none import NoDrafter
 from umbrella_engine.draft.references import References
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import Cancelled
@@ -150,13 +151,15 @@ class World:
 
     def engine(self, scenario: Scenario) -> SpeculativeEngine:
         references = References(scenario.draft.suffix_min_match, max_tokens=100)
+        sampled = any(request.sampled for requests in scenario.rounds for request in requests)
+        parts = self._parts(scenario, "near", references) if sampled else None
         return SpeculativeEngine(
             info=EngineInfo("tiny", "target", scenario.drafter, "cpu", "float32", 256),
             tokenizer=self.tokenizer,
             target=load_tiny(self.folder / "target", capacity=320, chunk_tokens=8),
             drafter=self._drafter(scenario, references),
             healing=self.healing,
-            drawing=drawing(self._parts(scenario, "near", references)),
+            drawing=drawing(parts) if parts else lambda _: NoDrafter(),
             references=references,
         )
 

@@ -36,6 +36,8 @@ from umbrella_engine.shape import Shape, from_paths
 from umbrella_engine.stats import Stats
 from umbrella_engine.tree import Tree
 
+pytestmark = pytest.mark.timeout(600)  # seconds; a machine may be busy
+
 CHAIN = from_paths([(0,), (0, 0), (0, 0, 0)])
 TREE = from_paths([(0,), (1,), (2,), (0, 0), (0, 1), (1, 0), (0, 0, 0)])
 PROMPT = [5, 9, 5, 7, 5, 9, 5]

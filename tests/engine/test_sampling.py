@@ -20,6 +20,8 @@ from umbrella_engine.healing import Healing
 from umbrella_engine.interface import GREEDY, Sampling
 from umbrella_engine.sampling import Distribution, Drawn, choose, draw, probabilities
 
+pytestmark = pytest.mark.timeout(600)  # seconds; a machine may be busy
+
 VOCAB = 61
 MANY, FEWER = 100_000, 25_000  # samples
 FITS = 1e-3  # p-value; seeds are fixed, so a fit stays one
