@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seconds",
     type=click.FloatRange(min=1),
-    default=80.0,
+    default=60.0,
     show_default=True,
     metavar="N",
     help="About how long to measure once the models are loaded.",
