@@ -1,6 +1,7 @@
 """Whether pieces of other files help a model, or cost it.
 
 Usage: python -m tests.bench.bench_context TARGET [--holes 60] [--context-tokens 512] [--seed 5]
+       [--prefix-tokens 1024] [--seconds 600]
 
 Holes are cut from packages of the standard library: the rest of a line that uses a name which
 another file of the same package defines. Each is asked once without and once with what the daemon
@@ -17,6 +18,7 @@ import re
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 from statistics import mean
 
@@ -97,10 +99,17 @@ def main() -> int:
     parser.add_argument("--holes", type=int, default=60)
     parser.add_argument("--context-tokens", type=int, default=512)
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--prefix-tokens", type=int, default=1024)
+    parser.add_argument("--seconds", type=float, default=600, help="no further hole after these")
     options = parser.parse_args()
     settings = load_settings(environ={})
     settings = replace(
-        settings, prompt=replace(settings.prompt, context_tokens=options.context_tokens)
+        settings,
+        prompt=replace(
+            settings.prompt,
+            context_tokens=options.context_tokens,
+            prefix_tokens=options.prefix_tokens,
+        ),
     )
     pair = PairConfig(name="context", target=ModelSource(path=str(options.target)))
     store = Path(tempfile.gettempdir()) / "umbrella-bench-models"
@@ -109,7 +118,10 @@ def main() -> int:
     exact: dict[str, list[bool]] = {"without": [], "with": []}
     similar: dict[str, list[float]] = {"without": [], "with": []}
     tokens: dict[str, list[int]] = {"without": [], "with": []}
+    started = time.monotonic()
     for request, wanted, others in holes(options.holes, options.seed):
+        if time.monotonic() - started > options.seconds:
+            break
         window = Workspace(settings.completion, CHARACTERS * options.context_tokens)
         for name, text in others.items():
             window.open(Opened(name, "python", name, text))
