@@ -7,54 +7,25 @@ device (`Inputs`), so that a captured graph serves every lane, length and tree.
 
 from typing import Any
 
-import numpy as np
 import torch
 import triton
 from torch import Tensor
 
 from umbrella_engine.cuda.graphs import Graph
-from umbrella_engine.cuda.kernels import attention, ends, products
+from umbrella_engine.cuda.inputs import MAX_ROWS, Inputs
+from umbrella_engine.cuda.kernels import ends, products
 from umbrella_engine.cuda.tiles import (
     PRESETS,
-    Stretches,
     Tile,
     Tiles,
-    choose_stretches,
     choose_tiles,
     preset_for,
 )
+from umbrella_engine.cuda.tree_attention import TreeAttention
 from umbrella_engine.model import Decoder
 from umbrella_engine.weights import LayerWeights
 
-MAX_ROWS = 64  # as many as bits in an ancestor word
 MAX_SPLITS = 8
-LOG2_E = 1.4426950408889634
-
-
-class Inputs:
-    """What a forward pass reads, in one device tensor of 64-bit integers."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.all = torch.zeros(4 * MAX_ROWS + 5, dtype=torch.int64, device=device)
-        rows = self.all[: 4 * MAX_ROWS].view(4, MAX_ROWS)
-        self.ids, self.positions, self.words, self.depths = rows
-        scalars = self.all[4 * MAX_ROWS :].view(5, 1)
-        self.n_rows, self.lane, self.start, self.prefix, self.tail = scalars
-
-    def fill(self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor) -> None:
-        """Take the arguments of `Decoder.forward`, which lie on the host."""
-        n, n_tail = tail.shape
-        prefix = start + n - n_tail
-        host = np.zeros(self.all.shape[0], dtype=np.int64)
-        rows = host[: 4 * MAX_ROWS].reshape(4, MAX_ROWS)
-        rows[0, :n], rows[1, :n] = ids.numpy(), positions.numpy()
-        rows[2, :n] = (tail.numpy() @ BITS[:n_tail]).view(np.int64)
-        rows[3, :n] = rows[1, :n] - prefix
-        host[4 * MAX_ROWS :] = n, lane, start, prefix, n_tail
-        self.all.copy_(torch.from_numpy(host))
-
-
-BITS = np.left_shift(np.uint64(1), np.arange(MAX_ROWS, dtype=np.uint64))
 
 
 class FusedDecoder:
@@ -67,7 +38,6 @@ class FusedDecoder:
         self.device, self.dtype = plain.device, plain.dtype
         self.inputs = Inputs(self.device)
         self.tiles: dict[int, Tiles] = {p: choose_tiles(config, p) for p in PRESETS}
-        self.stretches: dict[int, Stretches] = {p: choose_stretches(config, p) for p in PRESETS}
         self.early_start = early_start
         self._graphs: dict[int, Graph] = {}
         rows, hidden, single = MAX_ROWS, config.hidden, torch.float32
@@ -79,7 +49,12 @@ class FusedDecoder:
         self._sums_post = self._empty(rows, hidden, dtype=single)  # before the gated part
         self._parts = self._empty(MAX_SPLITS, rows, hidden, dtype=single)
         self._arrived = torch.zeros(hidden, dtype=torch.int32, device=self.device)
-        self._partial: dict[tuple[Stretches, int], tuple[Tensor, Tensor, Tensor]] = {}
+        self._attention = TreeAttention(
+            config,
+            self.inputs,
+            exact=self.dtype == torch.float32,
+            options=self._launch_options(),
+        )
         programs = config.vocab // 16 + 1
         self.best = self._empty(rows, programs, dtype=single)
         self.best_at = self._empty(rows, programs, dtype=torch.int32)
@@ -183,35 +158,8 @@ class FusedDecoder:
         )  # fmt: skip
 
     def _attend(self, preset: int, index: int) -> None:
-        config, inputs, cache, cut = self.config, self.inputs, self.cache, self.stretches[preset]
-        blocks = -(-config.n_heads // config.n_kv_heads * preset // cut.rows)
-        partial, top, weight = self._partials(cut, blocks)
-        sizes = {
-            "N_HEADS": config.n_heads, "N_KV": config.n_kv_heads, "HEAD_DIM": config.head_dim,
-            "SPLITS": cut.splits, "BLOCK_R": cut.rows, **self._launch_options(),
-        }  # fmt: skip
-        attention.split_kernel[(config.n_kv_heads, blocks, cut.splits)](
-            self._queries, cache.keys[index], cache.values[index], partial, top, weight,
-            inputs.lane, inputs.prefix, inputs.tail, inputs.words, inputs.depths,
-            config.head_dim**-0.5 * LOG2_E, 0.0, 0, inputs.n_rows, cache.keys.stride(1),
-            cache.capacity, SOFTCAP=False, WINDOW=False, BLOCK_S=cut.slots, STAGES=cut.stages,
-            PREFETCH=True, EXACT=self.dtype == torch.float32, num_warps=cut.warps, **sizes,
-        )  # fmt: skip
-        attention.merge_kernel[(preset, config.n_heads)](
-            partial, top, weight, self._mixed, blocks,
-            SPLITS_POW2=triton.next_power_of_2(cut.splits), num_warps=4, **sizes,
-        )  # fmt: skip
-
-    def _partials(self, cut: Stretches, blocks: int) -> tuple[Tensor, Tensor, Tensor]:
-        if (cut, blocks) not in self._partial:
-            config = self.config
-            slabs = config.n_kv_heads * blocks * cut.splits * cut.rows
-            self._partial[cut, blocks] = (
-                self._empty(slabs, config.head_dim, dtype=torch.float32),
-                self._empty(slabs, dtype=torch.float32),
-                self._empty(slabs, dtype=torch.float32),
-            )
-        return self._partial[cut, blocks]
+        cache = self.cache
+        self._attention(preset, self._queries, cache.keys[index], cache.values[index], self._mixed)
 
     def _add(
         self, preset: int, tile: Tile, x: Tensor, weight: Tensor, bias: Tensor | None, sums: Tensor

@@ -10,9 +10,10 @@ import torch
 import triton
 from torch import Tensor
 
-from umbrella_engine.cuda.decoder import MAX_ROWS, FusedDecoder
+from umbrella_engine.cuda.decoder import FusedDecoder
 from umbrella_engine.cuda.device_loop import Start
 from umbrella_engine.cuda.graphs import Graph
+from umbrella_engine.cuda.inputs import MAX_ROWS
 from umbrella_engine.cuda.kernels import speculation as kernels
 from umbrella_engine.cuda.shapes import PLAIN, TreeShape
 from umbrella_engine.cuda.tiles import preset_for

@@ -33,7 +33,7 @@ class PlainStepper:
         at = self._start
         tokens, parents = self._grow(shape) if shape.depth else ([at.root], [-1])
         mask = ancestors(parents)
-        logits = self._run(self._target, tokens, at.length + mask.sum(1) - 1, at.lane, mask)
+        logits = self._run(self._target, tokens, at.length + mask.sum(1) - 1, at.lane, mask).cpu()
         choices = logits.argmax(-1).tolist()
         chances = logits.log_softmax(-1).max(-1).values.tolist()
         row, path = 0, list[int]()
@@ -76,7 +76,9 @@ class PlainStepper:
                 ids = torch.tensor(tokens[first:])
                 start = at.length + first
                 logits = self._draft.forward(ids, positions, at.draft_lane, start, mask, 0)
-            total = logits.log_softmax(-1) + torch.tensor([scores[row] for row in above])[:, None]
+            total = (
+                logits.cpu().log_softmax(-1) + torch.tensor([scores[row] for row in above])[:, None]
+            )
             best, places = total.flatten().topk(shape.width)
             owners = [above[place // total.shape[1]] for place in places.tolist()]
             above = list(range(len(tokens), len(tokens) + shape.width))

@@ -256,3 +256,65 @@ def test_a_family_of_transformers_takes_no_fused_path(tmp_path: Path) -> None:
     save_family("hf-gemma2", tmp_path)
     target = load_tiny(tmp_path, device="cuda")
     assert device_loop(target, None, "adaptive", DraftConfig(), lambda _d, _t: None) is None
+
+
+@pytest.mark.parametrize(("softcap", "window"), [(5.0, 0), (0.0, 12), (8.0, 7)])
+def test_capped_scores_and_windows_are_honoured(softcap: float, window: int) -> None:
+    from umbrella_engine.cuda.inputs import Inputs
+    from umbrella_engine.cuda.tree_attention import TreeAttention
+
+    config = random_decoder("tiny", torch.float32, "Qwen2ForCausalLM", 100).config
+    heads, kv, head = config.n_heads, config.n_kv_heads, config.head_dim
+    inputs = Inputs(GPU)
+    attention = TreeAttention(
+        config, inputs, exact=True, options={"PDL": False}, softcap=softcap, window=window
+    )
+    generator = torch.Generator().manual_seed(4)
+    keys, values = torch.randn(2, 2, kv, 120, head, generator=generator).cuda()
+    for preset, n, start, n_tail in ((1, 1, 50, 1), (8, 5, 40, 9), (16, 16, 0, 16)):
+        tail = random_tail(n, n_tail, generator)
+        positions = start + n - n_tail + tail.sum(1) - 1
+        inputs.fill(torch.zeros(n, dtype=torch.int64), positions, 1, start, tail)
+        queries = torch.randn(64, heads * head, generator=generator).cuda()
+        mixed = torch.full_like(queries, float("nan"))
+        attention(preset, queries, keys, values, mixed)
+        length = start + n
+        seen = torch.ones(n, length, dtype=torch.bool)
+        seen[:, length - n_tail :] = tail
+        if window:
+            slots = torch.arange(length - n_tail)
+            seen[:, : length - n_tail] &= positions[:, None] - slots[None] < window
+        wide = keys[1, :, :length].repeat_interleave(heads // kv, 0)
+        scores = torch.einsum("mhd,hsd->hms", queries[:n].view(n, heads, head), wide)
+        scores = scores * head**-0.5
+        scores = softcap * torch.tanh(scores / softcap) if softcap else scores
+        shares = scores.masked_fill(~seen.cuda(), float("-inf")).softmax(-1)
+        wide = values[1, :, :length].repeat_interleave(heads // kv, 0)
+        expected = torch.einsum("hms,hsd->mhd", shares, wide).reshape(n, -1)
+        assert distance(mixed[:n], expected) < 1e-5
+
+
+def test_a_stepper_equals_its_slow_twin() -> None:
+    from tests.engine.cuda.plain_stepper import PlainStepper
+    from umbrella_engine.cuda.assemble import fuse
+    from umbrella_engine.cuda.device_loop import Start
+    from umbrella_engine.cuda.shapes import PLAIN, TreeShape
+    from umbrella_engine.cuda.stepper import Stepper
+
+    shapes = (PLAIN, TreeShape(2), TreeShape(4, 4))
+    plain = [random_decoder("tiny", torch.float32, "Qwen2ForCausalLM", 300) for _ in range(2)]
+    for layer in plain[1].weights.layers:
+        layer.gate_up.add_(0.1 * layer.gate_up.std() * torch.randn_like(layer.gate_up))
+    stepper = Stepper(fuse(plain[0]), fuse(plain[1]), shapes)
+    start = Start(10, 3, 4, 1, 1)  # behind the noise in the cache
+    before = [(model.cache.keys.clone(), model.cache.values.clone()) for model in plain]
+    found = []
+    for one in (stepper, PlainStepper(*plain)):
+        for model, (keys, values) in zip(plain, before, strict=True):
+            model.cache.keys.copy_(keys)
+            model.cache.values.copy_(values)
+        one.begin(start, None)
+        found.append([one.step(shapes[turn % 2 + 1]).read() for turn in range(12)])
+    for ours, twins in zip(*found, strict=True):
+        assert ours[0] == twins[0]
+        assert ours[1] == pytest.approx(twins[1], abs=1e-3)
