@@ -25,8 +25,8 @@ from rich.table import Table
 
 from tests.bench.gpu_models import SHAPES, chain, graph_ms, random_fused, rates, weight_bytes
 from umbrella_engine.cuda.decoder import FusedDecoder
-from umbrella_engine.cuda.shapes import PLAIN, TreeShape
 from umbrella_engine.cuda.device_loop import Start
+from umbrella_engine.cuda.shapes import PLAIN, TreeShape
 from umbrella_engine.cuda.stepper import Stepper
 from umbrella_engine.cuda.tiles import PRESETS
 
