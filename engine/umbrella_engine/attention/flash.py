@@ -7,11 +7,9 @@ aligned to the lower right. Anything else (a tree behind a long chunk) goes to `
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.bias import causal_lower_right
+from torch.nn.attention.bias import CausalBias, causal_lower_right
 
 from umbrella_engine.attention.reference import ReferenceAttention
-
-Causal = torch.nn.attention.bias.CausalBias
 
 
 class FlashAttention:
@@ -33,7 +31,7 @@ class FlashAttention:
         self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float
     ) -> Tensor:
         """Attend; see `Attention`."""
-        if not isinstance(mask, Causal):
+        if not isinstance(mask, CausalBias):
             return self._reference(queries, keys, values, mask, scale)
         n = queries.shape[1]
         attended = functional.scaled_dot_product_attention(
