@@ -10,12 +10,13 @@ from tests.editor import Editor, Editors, Message, Refused, editors, one_daemon
 
 pytestmark = pytest.mark.e2e
 
+LONG = "total(" + ", ".join(f"part_{place}" for place in range(12)) + ")"
 URI = "file:///project/main.py"
 SCRIPT: Message = {
     "answers": [
         {"ends_with": "def ad", "text": "d(a, b='```'):"},
         {"ends_with": "call(", "text": "a)"},
-        {"ends_with": "long = ", "text": "x" * 100},
+        {"ends_with": "long = ", "text": LONG},
         {"ends_with": "def f():", "text": "\n    return 1"},
         {"ends_with": "# block\n", "text": "if a:\n    b()\nelse:\n    c()"},
         {"ends_with": "nothing", "text": ""},
@@ -91,7 +92,7 @@ async def test_other_shapes_of_entries(common: Editors) -> None:
     assert replacing["textEdit"]["newText"] == "a)"
     assert replacing["textEdit"]["range"]["end"] == {"line": 0, "character": 6}
     (long,) = (await menu(editor, 1, 7))["items"]
-    assert long["label"] == "x" * 59 + "…"
+    assert long["label"] == LONG[:59] + "…"
     assert len(long["textEdit"]["newText"]) > 60
     (block,) = (await menu(editor, 2, 8))["items"]
     assert block["label"] == "return 1"
