@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON ?=
+# Node trusts only the authorities that it brings; those of a company are in the system's file
+export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # where make can: what is written at the same time comes one after the other
