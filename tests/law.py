@@ -1,19 +1,19 @@
 """The law as a property: scenarios of requests, the engine's answers, the slow twin's answers."""
 
-import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import torch
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.tiny import VOCAB, TinyTokenizer, load_tiny, plain_greedy, save_family
+from tests.chaos import RandomDrafter, SwitchingDrafter
+from tests.engine.tiny import TinyTokenizer, load_tiny, plain_greedy, save_family
 from umbrella_engine.config import DraftConfig
-from umbrella_engine.draft import Checkpoint, Draft, Drafter, presets
+from umbrella_engine.draft import Drafter, presets
 from umbrella_engine.draft.drawn import drawing
 from umbrella_engine.draft.merge import MergedDrafter
 from umbrella_engine.draft.none import NoDrafter
@@ -26,7 +26,6 @@ from umbrella_engine.shape import defaults
 from umbrella_engine.shape.calibration import Calibration
 from umbrella_engine.shape.choice import Preset
 from umbrella_engine.shape.costs import FREE, Prices
-from umbrella_engine.tree import Tree
 
 TEXT_TOKENS = 58  # the ids of TinyTokenizer that stand for text
 FIM = TinyTokenizer.fim
@@ -40,66 +39,6 @@ DRAFTERS = [
     "merged with chaos",
     "switching",
 ]
-
-
-class RandomDrafter:
-    """Trees without any sense, now and then with the truth in them: the worst case for a walk."""
-
-    def __init__(self, oracle: Callable[[tuple[int, ...], bytes], list[int]], seed: int) -> None:
-        self._oracle = oracle
-        self._seed = seed
-
-    @contextmanager
-    def begin(self, ids: Sequence[int]) -> Iterator[Draft]:
-        yield RandomDraft(self._oracle, list(ids), random.Random(self._seed))
-
-
-class RandomDraft:
-    def __init__(
-        self,
-        oracle: Callable[[tuple[int, ...], bytes], list[int]],
-        ids: list[int],
-        rng: random.Random,
-    ) -> None:
-        self._oracle, self._ids, self._rng = oracle, ids, rng
-
-    def propose(self, room: int, owed: bytes, checkpoint: Checkpoint) -> Tree:
-        tree, rng = Tree(), self._rng
-        truth = self._oracle(tuple(self._ids), owed)[:room]
-        for _ in range(rng.randint(0, 5)):
-            branch = [rng.randrange(VOCAB) for _ in range(rng.randint(0, room))]
-            agreed = rng.randint(0, len(branch))
-            tree.add_chain([*truth[:agreed], *branch[agreed:]])
-        return tree
-
-    def accept(self, tokens: Sequence[int]) -> None:
-        self._ids.extend(tokens)
-
-
-class SwitchingDrafter:
-    """Another drafter each step, in the middle of a generation too."""
-
-    def __init__(self, drafters: Sequence[Drafter], seed: int) -> None:
-        self._drafters = drafters
-        self._seed = seed
-
-    @contextmanager
-    def begin(self, ids: Sequence[int]) -> Iterator[Draft]:
-        with ExitStack() as stack:
-            drafts = [stack.enter_context(drafter.begin(ids)) for drafter in self._drafters]
-            yield SwitchingDraft(drafts, random.Random(self._seed))
-
-
-class SwitchingDraft:
-    def __init__(self, drafts: Sequence[Draft], rng: random.Random) -> None:
-        self._drafts, self._rng = drafts, rng
-
-    def propose(self, room: int, owed: bytes, checkpoint: Checkpoint) -> Tree:
-        return self._rng.choice(self._drafts).propose(room, owed, checkpoint)
-
-    def accept(self, tokens: Sequence[int]) -> None:
-        for draft in self._drafts:
-            draft.accept(tokens)
 
 
 @dataclass(frozen=True)
@@ -248,6 +187,25 @@ def run(engine: SpeculativeEngine, request: Request, answer: list[int]) -> Itera
     except Cancelled:
         assert request.cancel_at != NEVER
     steps.close()  # type: ignore[attr-defined]
+
+
+def law(world: World, examples: int) -> Callable[[], None]:
+    """The law over so many random scenarios, the same ones every time; call it to check them."""
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(scenarios())
+    def holds(scenario: Scenario) -> None:
+        check(world, scenario)
+
+    return holds
 
 
 @st.composite

@@ -5,16 +5,15 @@ cancellations over tiny random models; the twin is transformers without any cach
 breaks one part at a time by one and demands that the law notices.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.law import Scenario, World, check, scenarios
+from tests.law import World, law
 from umbrella_engine import language_model, verify
 from umbrella_engine.draft import model as draft_model
 from umbrella_engine.hf_attention import Lanes
@@ -28,23 +27,6 @@ from umbrella_engine.tree import Tree
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("world"))
-
-
-def law(world: World, examples: int) -> Callable[[], None]:
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(scenarios())
-    def holds(scenario: Scenario) -> None:
-        check(world, scenario)
-
-    return holds
 
 
 @pytest.mark.timeout(300)  # half a minute, many times that where others use the machine

@@ -1,15 +1,13 @@
 """The law with a device that steps by itself, its steps computed by the slow twin."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.engine.cuda.plain_stepper import PlainStepper
 from tests.engine.tiny import load_tiny
-from tests.law import Scenario, World, check, scenarios
+from tests.law import Scenario, World, law
 from umbrella_engine import Stats
 from umbrella_engine.cuda.device_loop import DeviceLoop, Start
 from umbrella_engine.cuda.shapes import PLAIN, SHAPES, Choice, TreeShape
@@ -63,23 +61,6 @@ class DeviceWorld(World):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> DeviceWorld:
     return DeviceWorld(tmp_path_factory.mktemp("device"))
-
-
-def law(world: DeviceWorld, examples: int) -> Callable[[], None]:
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(scenarios())
-    def holds(scenario: Scenario) -> None:
-        check(world, scenario)
-
-    return holds
 
 
 def test_the_law(world: DeviceWorld) -> None:

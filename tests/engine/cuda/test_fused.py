@@ -1,15 +1,13 @@
 """The fused kernels against the plain decoder, and the device's steps under the law."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.engine.tiny import load_tiny, save_family
-from tests.law import NEVER, Request, Scenario, World, check, scenarios
+from tests.law import NEVER, Request, Scenario, World, check, law
 from umbrella_engine.attention.flash import FlashAttention
 from umbrella_engine.attention.reference import ReferenceAttention
 from umbrella_engine.config import DraftConfig
@@ -198,23 +196,6 @@ class DeviceWorld(World):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> DeviceWorld:
     return DeviceWorld(tmp_path_factory.mktemp("device"))
-
-
-def law(world: DeviceWorld, examples: int) -> Callable[[], None]:
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(scenarios())
-    def holds(scenario: Scenario) -> None:
-        check(world, scenario)
-
-    return holds
 
 
 def test_the_law_on_the_device(world: DeviceWorld) -> None:
