@@ -49,3 +49,10 @@ def apply_threads(config: EngineConfig) -> None:
     """Set torch's CPU threads where the settings name a number."""
     if config.threads:
         torch.set_num_threads(config.threads)
+
+
+def device_name(device: torch.device) -> str:
+    """Name a device for people."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)"

@@ -12,21 +12,20 @@ import torch
 from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
 from umbrella_engine.cuda.support import reason_against_device
 from umbrella_engine.device_steps import DeviceSteps, HostSteps
-from umbrella_engine.draft import Drafter, presets
+from umbrella_engine.draft import presets
 from umbrella_engine.draft.drawn import drawing
-from umbrella_engine.draft.references import References
+from umbrella_engine.drafting import choose_preset, make_parts
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import EngineError, ModelMismatch
 from umbrella_engine.families import AnyConfig, load_decoder, read_config
-from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype
+from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype, device_name
 from umbrella_engine.healing import Healing
-from umbrella_engine.interface import EngineInfo, Progress, Report, Tokenizer
+from umbrella_engine.interface import EngineInfo, Progress, Report
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.memory import Need, check_fits
 from umbrella_engine.prefix_cache import lanes_for_budget
 from umbrella_engine.shape import defaults
-from umbrella_engine.shape.calibration import IDENTITY
 from umbrella_engine.shape.choice import Preset
 from umbrella_engine.shape.costs import Costs
 from umbrella_engine.shape.tuning import Subject, Tuning, read
@@ -177,59 +176,6 @@ def load_models(
     )
 
 
-def make_drafter(
-    config: DraftConfig,
-    draft_model: LanguageModel | None,
-    healing: Healing,
-    tokenizer: Tokenizer,
-    *,
-    tuning: Tuning | None = None,
-    assumed: Costs | None = None,
-) -> Drafter:
-    """Put together the drafter that the settings ask for; see `make_parts`."""
-    parts = make_parts(config, draft_model, healing, tokenizer, tuning=tuning, assumed=assumed)
-    return presets.make(choose_preset(config, tuning), parts)
-
-
-def make_parts(
-    config: DraftConfig,
-    draft_model: LanguageModel | None,
-    healing: Healing,
-    tokenizer: Tokenizer,
-    *,
-    tuning: Tuning | None = None,
-    assumed: Costs | None = None,
-) -> presets.Parts:
-    """Gather what drafters are made of.
-
-    `assumed` are the costs that hold while there is no `tuning`; without them, those of a small
-    draft model on a CPU.
-    """
-    share = None if draft_model is None else defaults.SHARE
-    costs = tuning.costs if tuning else assumed or defaults.costs("cpu", share)
-    limits = config.max_nodes, config.model_depth
-    return presets.Parts(
-        config=config,
-        healing=healing,
-        tokenizer=tokenizer,
-        costs=costs,
-        prices=tuning.prices if tuning else defaults.prices(costs, *limits),
-        acceptance=(tuning.acceptance if tuning else ()) or defaults.ACCEPTANCE,
-        calibration=tuning.calibration if tuning else IDENTITY,
-        model=draft_model,
-        references=References(config.suffix_min_match),
-    )
-
-
-def choose_preset(config: DraftConfig, tuning: Tuning | None) -> Preset:
-    """Give the preset in force."""
-    if not config.enabled:
-        return "none"
-    if config.preset != "auto":
-        return config.preset
-    return tuning.chosen.preset if tuning else "adaptive"
-
-
 def subject_of(pair: PairConfig, engine: EngineConfig) -> Subject:
     """Say what a tuning of this pair is about. Raises EngineError where there is no such device."""
     apply_threads(engine)
@@ -240,13 +186,6 @@ def subject_of(pair: PairConfig, engine: EngineConfig) -> Subject:
         for source in (pair.target, pair.draft)
     )
     return Subject(pair.name, target, draft, device_name(device), dtype)
-
-
-def device_name(device: torch.device) -> str:
-    """Name a device for people."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({torch.get_num_threads()} threads)"
 
 
 def _find_tuning(subject: Subject, directory: Path | None, report: Report) -> Tuning | None:

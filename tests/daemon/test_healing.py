@@ -16,10 +16,10 @@ from umbrella_daemon.resident.prompt import build_prompt
 from umbrella_daemon.settings import PromptSettings
 from umbrella_daemon.wire import Complete
 from umbrella_engine.config import DraftConfig
+from umbrella_engine.drafting import make_drafter
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits
-from umbrella_engine.load import make_drafter
 from umbrella_engine.tokenizer import TextStream
 
 CUTS = 2

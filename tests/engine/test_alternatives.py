@@ -8,11 +8,11 @@ import torch
 
 from tests.engine.tiny import TinyTokenizer, load_tiny, plain_greedy, save_family
 from umbrella_engine.config import DraftConfig
+from umbrella_engine.drafting import make_drafter
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import Cancelled, ContextOverflow
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits
-from umbrella_engine.load import make_drafter
 from umbrella_engine.stats import Stats
 
 IDS = list(range(40))

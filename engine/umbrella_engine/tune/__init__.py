@@ -15,10 +15,11 @@ import msgspec
 
 from umbrella_engine.config import DraftConfig
 from umbrella_engine.draft import presets
+from umbrella_engine.drafting import make_drafter
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import EngineError
 from umbrella_engine.interface import Limits, Progress, Report
-from umbrella_engine.load import Models, make_drafter
+from umbrella_engine.load import Models
 from umbrella_engine.shape import Shape, defaults
 from umbrella_engine.shape.calibration import Calibration
 from umbrella_engine.shape.choice import Plan, Preset, fastest, predict

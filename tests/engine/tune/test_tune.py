@@ -10,10 +10,11 @@ from tests import bpe
 from tests.engine.tiny import save_family
 from umbrella_engine.config import DraftConfig, EngineConfig, ModelSource, PairConfig
 from umbrella_engine.draft import Drafter, presets
+from umbrella_engine.drafting import make_parts
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import EngineError
 from umbrella_engine.interface import Limits, Progress
-from umbrella_engine.load import Models, load, load_models, make_parts, subject_of
+from umbrella_engine.load import Models, load, load_models, subject_of
 from umbrella_engine.shape.choice import Preset, fastest
 from umbrella_engine.shape.tuning import Tuning, read, write
 from umbrella_engine.stats import Stats
