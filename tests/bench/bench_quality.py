@@ -2,15 +2,16 @@
 
 Usage: python -m tests.bench.bench_quality TARGET [--humaneval FILE --items 60]
            [--sources FOLDER ...] [--each 40] [--layouts psm anchored spm] [--dtype auto]
-           [--device auto] [--seconds 500] [--out FILE]
+           [--device auto] [--seconds 500] [--shard I/N] [--out FILE]
 
 TARGET is a safetensors folder, a GGUF file or the name of a pair. Every hole is answered through
 the daemon's own completer, shown or not. Per layout, healing and kind of hole: exact match of the
 line (of all lines of a block), edit similarity, and how many tokens of the prompt are computed
-again for the last keystroke. Ends after `--seconds` with the holes done by all combinations. Each
-answer goes to `--out` as a line of JSON with the probability the model gave it, which
-`bench_confidence` reads; `--table FILE ...` prints the table of such files again, without a target,
-each hole once. The last line printed is JSON.
+again for the last keystroke. Ends after `--seconds` with the holes done by all combinations.
+`--shard I/N` does every Nth hole from the Ith on, so that N processes share the work. Each answer
+goes to `--out` as a line of JSON with the probability the model gave it, which `bench_confidence`
+reads; `--table FILE ...` prints the table of such files again, without a target, each hole once.
+The last line printed is JSON.
 """
 
 import argparse
@@ -199,6 +200,7 @@ def main() -> int:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--seconds", type=float, default=500)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--shard", default="1/1")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     console = Console(stderr=True)
@@ -212,6 +214,8 @@ def main() -> int:
     for folder in options.sources:
         holes += from_folder(folder, options.each, options.seed)
     random.Random(options.seed).shuffle(holes)  # what time allows is a fair sample
+    shard, shards = map(int, options.shard.split("/"))
+    holes = holes[shard - 1 :: shards]
     console.print({"holes": len(holes), **dict(languages(holes))})
     layouts = ["plain"] if engine.tokenizer.fim is None else options.layouts
     outcomes: list[Outcome] = []
