@@ -6,6 +6,7 @@ import { Server } from './client';
 import { registerCommands } from './commands';
 import { Completions } from './completions';
 import { withoutExcluded } from './exclusions';
+import { Focus } from './focus';
 import { documentSilence, excludedBy, SCHEMES } from './gate';
 import { Notebooks } from './notebooks';
 import { watchOtherProviders } from './providers';
@@ -32,15 +33,24 @@ export function begin(
   const completions: Completions = new Completions(state, acceptance);
   const server: Server = new Server(state, log, { ...withoutExcluded(), ...asking(completions) });
   const statistics = new Statistics(server);
+  const focus = new Focus(
+    server,
+    (document) => isOurs(document) && !excludedBy(document, readSettings()),
+  );
   context.subscriptions.push(
     acceptance,
     new Notebooks(connection, completions),
     statistics,
+    focus,
     registerCommands({ state, server, acceptance, statistics, log }),
     watchOtherProviders(context.globalState),
-    ...follow(state, server),
+    ...follow(state, server, focus),
   );
-  void server.start();
+  void server.start().then(() => {
+    if (vscode.window.activeTextEditor) {
+      focus.tell(vscode.window.activeTextEditor);
+    }
+  });
   return { end: () => server.stop() };
 }
 
@@ -51,16 +61,18 @@ function asking(completions: Completions): Middleware {
   };
 }
 
+function isOurs(document: vscode.TextDocument): boolean {
+  return SCHEMES.includes(document.uri.scheme);
+}
+
 /** Follow the editor in front and the settings. */
-function follow(state: State, server: Server): vscode.Disposable[] {
+function follow(state: State, server: Server, focus: Focus): vscode.Disposable[] {
   const look = () => {
-    const document = vscode.window.activeTextEditor?.document;
-    const settings = readSettings();
-    const known = document && SCHEMES.includes(document.uri.scheme);
-    state.silence = known ? documentSilence(document, settings) : undefined;
-    if (known && !excludedBy(document, settings)) {
-      const textDocument = { uri: document.uri.toString() };
-      void server.connection?.sendNotification('textDocument/didFocus', { textDocument });
+    const editor = vscode.window.activeTextEditor;
+    const known = editor && isOurs(editor.document);
+    state.silence = known ? documentSilence(editor.document, readSettings()) : undefined;
+    if (editor) {
+      focus.tell(editor);
     }
   };
   look();

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.vscode.conftest import Open
+from tests.e2e.vscode.conftest import MakeWorld, Open
 from tests.e2e.vscode.world import World
 
 pytestmark = [pytest.mark.editor, pytest.mark.asyncio(loop_scope="session")]
@@ -107,3 +107,26 @@ async def test_several_cursors_and_selections(common: World, open_window: Open) 
     await window.until_status("several cursors")
     await window.until_saved("def ad\ndef ad")
     assert await window.painted() == []
+
+
+async def test_the_server_hears_where_the_cursor_rests(
+    make_world: MakeWorld, open_window: Open
+) -> None:
+    world = make_world()
+    files = {"main.py": "one = 1\ntwo = 2\n"}
+    window = await open_window(world, files, **{"server.path": str(world.overheard)})
+
+    async def told() -> str:
+        return world.told.read_text().replace(" ", "")
+
+    async def rests(line: int) -> None:
+        place = f'"position":{{"line":{line},"character":0}}'
+        await window.until(
+            f"a cursor in line {line}",
+            told,
+            lambda text: any(place in part[:300] for part in text.split("didFocus")[1:]),
+        )
+
+    await rests(2)  # where a window that is ready has its cursor
+    await window.press("ArrowUp")
+    await rests(1)
