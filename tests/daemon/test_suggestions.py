@@ -1,5 +1,6 @@
 """The store never says anything but what the engine would say, and forgets what it must."""
 
+import math
 import random
 import time
 from collections import Counter
@@ -183,6 +184,27 @@ def test_an_alternative_of_several_characters_is_not_known_before_they_are_typed
     holder.add(1, complete(1, PREFIX, candidates=2), others)
     assert found(holder, PREFIX + "sel") is None
     assert found(holder, PREFIX + "self") == (".b", 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("", Reason.LOW_CONFIDENCE),  # the first token alone is too improbable
+        ("se", None),  # its rest may be nearly certain, or not
+        ("self", (".x", 0)),
+        ("self.", ("x", 0)),  # sure enough whatever the rest of the token is worth
+    ],
+)
+def test_the_rest_of_a_token_is_known_where_its_probability_does_not_matter(
+    typed: str, known: tuple[str, int] | str | None
+) -> None:
+    pieces = (("self", math.log(0.05)), (".x", math.log(0.5)))
+    several = store()
+    written = Written(
+        "self.x", [], "self.x", 0, True, probability=0.05, doubted=True, pieces=pieces
+    )
+    several.add(1, complete(1, PREFIX), [written])
+    assert said(several.find(1, complete(2, PREFIX + typed))) == known
 
 
 def test_lines_of_a_document_with_crlf_are_followed() -> None:

@@ -82,15 +82,29 @@ def read_again(
 ) -> Ending | None:
     """Give the answer that is left once the first `typed` characters of `pieces` stand there.
 
-    None where it goes on beyond what was written; `ended` says that nothing does.
+    None where it goes on beyond what was written; `ended` says that nothing does. None, too, where
+    it depends on the probability of a token whose beginning stands there: that of its rest is not
+    known, only that it lies between the whole token's and 1.
     """
-    judge = Judge(request, bounds)
+    left = list(pieces)
+    while left and len(left[0][0]) <= typed:
+        typed -= len(left.pop(0)[0])
+    if not typed or not left:
+        return _read(Judge(request, bounds), left, ended=ended)
+    text, logprob = left[0][0][typed:], left[0][1]
+    least, most = (
+        _read(Judge(request, bounds), [(text, bound), *left[1:]], ended=ended)
+        for bound in (logprob, 0.0)
+    )
+    if least is None or most is None or (least.text, least.doubted) != (most.text, most.doubted):
+        return None
+    return least
+
+
+def _read(judge: Judge, pieces: Iterable[Piece], *, ended: bool) -> Ending | None:
     text = ""
     for piece, logprob in pieces:
-        if len(piece) <= typed:
-            typed -= len(piece)
-            continue
-        before, text, typed = text, text + piece[typed:], 0
+        before, text = text, text + piece
         if ending := judge.take(before, text, logprob):
             return ending
     return judge.finish(text, ended=True) if ended else None
