@@ -6,8 +6,11 @@ A lost daemon is found or started again by the next request. Knows nothing of LS
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Final
+
+from msgspec.structs import replace
 
 from umbrella_daemon import wire
 from umbrella_daemon.link import DaemonError, DaemonLost, Link, RequestRefused
@@ -94,7 +97,7 @@ class DaemonClient:
         cancels the work in the daemon.
         """
         request = wire.Complete(
-            id=next(self._ids),
+            id=0,
             document=document,
             version=version,
             language=language,
@@ -109,6 +112,11 @@ class DaemonClient:
             snippets=snippets,
             context=context,
         )
+        return await self.ask(request)
+
+    async def ask(self, request: wire.Complete) -> Completed:
+        """Ask as `complete` does; the request's id is chosen here."""
+        request = replace(request, id=next(self._ids))
         try:
             link = await self._reach(PATIENCE_SECONDS)
             answer = link.request(request)
@@ -128,6 +136,30 @@ class DaemonClient:
             raise
         assert isinstance(completed, Completed)
         return completed
+
+    async def generate(self, request: wire.Generate) -> AsyncGenerator[wire.Generated]:
+        """Give the pieces of the answer to `request`, whose id is chosen here, as they come.
+
+        The last is `done` and says why; stopping to read earlier cancels the work in the daemon.
+        Raises DaemonError.
+        """
+        link = await self._reach()
+        pieces = link.stream(replace(request, id=next(self._ids)))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def tokenize(self, text: str) -> wire.Tokens:
+        """Give the ids of a text; raises DaemonError."""
+        answer = await (await self._reach()).request(wire.Tokenize(next(self._ids), text))
+        assert isinstance(answer, wire.Tokens)
+        return answer
+
+    async def detokenize(self, ids: Sequence[int]) -> wire.Text:
+        """Give the text of ids; raises DaemonError."""
+        answer = await (await self._reach()).request(wire.Detokenize(next(self._ids), tuple(ids)))
+        assert isinstance(answer, wire.Text)
+        return answer
 
     def tell(self, notice: wire.Notice) -> None:
         """Send what has no answer, where a daemon is connected."""

@@ -1,6 +1,7 @@
 """One connection to the daemon: handshake, frames out, answers matched to requests.
 
 Promises that every request ends: with its answer, or with `DaemonLost` once the connection does.
+Who stops reading a stream of pieces early has cancelled it.
 Knows nothing of starting a daemon or of trying again.
 
 DaemonError          no answer can be had from the daemon; the message says what to do
@@ -12,7 +13,7 @@ DaemonError          no answer can be had from the daemon; the message says what
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,6 @@ from umbrella_daemon.peer import peer
 
 HANDSHAKE_SECONDS: Final = 30.0  # importing torch from a cold disk holds a daemon up for long
 MAX_UNSENT_BYTES: Final = 4 * wire.MAX_FRAME_BYTES
-
-Answer = wire.Completed | wire.Status | wire.Stopping
 
 
 class DaemonError(Exception):
@@ -61,7 +60,8 @@ class Link(FrameProtocol[wire.Reply]):
         self._phase: wire.Phase | None = None
         self._on_phase: Callable[[wire.Phase], None] | None = None
         self._welcome: asyncio.Future[wire.Welcome] = loop.create_future()
-        self._pending: dict[int, asyncio.Future[Answer]] = {}
+        self._pending: dict[int, asyncio.Future[wire.Answer]] = {}
+        self._streams: dict[int, asyncio.Queue[wire.Generated | None]] = {}  # None: lost
         self._farewell = "the daemon closed the connection"
 
     @classmethod
@@ -89,30 +89,51 @@ class Link(FrameProtocol[wire.Reply]):
         if self._phase is not None:
             on_phase(self._phase)
 
-    def request(
-        self, message: wire.Complete | wire.GetStatus | wire.Stop
-    ) -> asyncio.Future[Answer]:
+    def request(self, message: wire.Question) -> asyncio.Future[wire.Answer]:
         """Send a request; the future gives its answer, or raises DaemonLost.
 
         Raises RequestRefused and DaemonLost at once where nothing can be sent.
         """
+        self._send(message)
+        future: asyncio.Future[wire.Answer] = asyncio.get_running_loop().create_future()
+        self._pending[message.id] = future
+        future.add_done_callback(lambda _: self._pending.pop(message.id, None))
+        return future
+
+    async def stream(self, message: wire.Generate) -> AsyncGenerator[wire.Generated]:
+        """Send a request and give the pieces of its answer, the last one `done`.
+
+        Raises as `request` does, DaemonLost also between two pieces.
+        """
+        self._send(message)
+        pieces = self._streams[message.id] = asyncio.Queue()
+        done = False
+        try:
+            while not done:
+                piece = await pieces.get()
+                if piece is None:
+                    raise DaemonLost(self._farewell)
+                done = piece.done
+                yield piece
+        finally:
+            del self._streams[message.id]
+            if not done and self.alive:
+                self.cancel(message.id)
+
+    def _send(self, message: wire.Question) -> None:
         try:
             frame = wire.frame(message)
         except UnicodeEncodeError:
             raise RequestRefused("the text is not valid Unicode", wire.Reason.BINARY) from None
         if len(frame) > wire.MAX_FRAME_BYTES:
             raise RequestRefused(
-                f"the text around the cursor has {len(frame) / 2**20:.0f} MiB; at most "
+                f"the text has {len(frame) / 2**20:.0f} MiB; at most "
                 f"{wire.MAX_FRAME_BYTES / 2**20:.0f} are sent",
                 wire.Reason.TOO_LARGE,
             )
         if not self.alive:
             raise DaemonLost(self._farewell)
         self.write(frame)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._pending[message.id] = future
-        future.add_done_callback(lambda _: self._pending.pop(message.id, None))
-        return future
 
     def tell(self, notice: wire.Notice) -> None:
         """Send what has no answer; what cannot be sent is left out."""
@@ -161,6 +182,9 @@ class Link(FrameProtocol[wire.Reply]):
                 self._phase = reply
                 if self._on_phase is not None:
                     self._on_phase(reply)
+            case wire.Generated():
+                if reply.id in self._streams:
+                    self._streams[reply.id].put_nowait(reply)
             case _:
                 waiting = self._pending.get(reply.id)
                 if waiting is not None and not waiting.done():
@@ -182,4 +206,6 @@ class Link(FrameProtocol[wire.Reply]):
         for future in waiting:
             if not future.done():
                 future.set_exception(DaemonLost(self._farewell))
+        for pieces in self._streams.values():
+            pieces.put_nowait(None)
         super().connection_lost(exc)

@@ -3,10 +3,12 @@
 A frame is a 4-byte big-endian length and a MessagePack map whose field `t` names the message.
 The first frame each way is the handshake: `Hello` → `Welcome`, or `Refused` and a closed socket.
 Requests carry an `id` chosen by the sender; each gets exactly one answer with the same `id`:
-`Complete` → `Completed`, `GetStatus` → `Status`, `Stop` → `Stopping`. `Warm`, `Opened` and `Closed`
-have no answer, nor has `Cancel` one of its own: the cancelled `Complete` is answered. `Phase` is
-pushed to every client when loading advances. The frame's header, `Hello`, `Refused` and the first
-fields of `Welcome` never change: by them two releases find out that they differ.
+`Complete` → `Completed`, `Tokenize` → `Tokens`, `Detokenize` → `Text`, `GetStatus` → `Status`,
+`Stop` → `Stopping`; `Generate` gets a row of `Generated`, the last of which is `done`. `Warm`,
+`Opened` and `Closed` have no answer, nor has `Cancel` one of its own: what is cancelled is
+answered. `Phase` is pushed to every client when loading advances. The frame's header, `Hello`,
+`Refused` and the first fields of `Welcome` never change: by them two releases find out that they
+differ.
 """
 
 import struct
@@ -52,6 +54,55 @@ class Complete(msgspec.Struct, frozen=True, tag_field="t"):
     candidates: int = 1  # how many different answers are wanted; each takes as long as the first
     snippets: tuple[Snippet, ...] = ()  # of other files, in the order of the prompt
     context: bool = True  # whether other files of the window may be read for it
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: str  # "system", "user" or "assistant"; templates may know others
+    content: str
+
+
+class Generate(msgspec.Struct, frozen=True, tag_field="t"):
+    """Ask for text as the model writes it, piece by piece: no rules of ours end or clean it.
+
+    What is continued is the first there is of: `messages`, as the model's chat template writes
+    them; `prompt` and `suffix`, the text around a hole, where `suffix` is not None; `ids`;
+    `prompt`. Lone surrogates are not text. Equal seeds give equal answers to equal requests.
+    """
+
+    id: int
+    prompt: str = ""
+    ids: tuple[int, ...] = ()  # a prompt as it is, control tokens and all
+    suffix: str | None = None  # None: nothing follows, and nothing is filled in
+    messages: tuple[Message, ...] = ()
+    snippets: tuple[Snippet, ...] = ()  # of other files, where there is a hole to fill
+    path: str = ""  # file name for the prompt of a hole
+    language: str = ""  # LSP language id, for the prompt of a hole
+    max_tokens: int = 0  # 0: as many as fit
+    temperature: float = 0.0  # 0: greedy
+    top_k: int = 0  # 0: all
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()  # ends before any of these
+    max_ms: int = 0  # from the first token on; then it ends with the line. 0: no limit
+    min_indent: int = 0  # columns; ends before a line that is indented less
+    logprobs: bool = False  # whether `Generated.tokens` are wanted
+
+
+class Tokenize(msgspec.Struct, frozen=True, tag_field="t"):
+    """Ask for the ids of a text alone; what spells a control token is text."""
+
+    id: int
+    text: str
+
+
+class Detokenize(msgspec.Struct, frozen=True, tag_field="t"):
+    """Ask for the text of ids; control tokens have none."""
+
+    id: int
+    ids: tuple[int, ...]
 
 
 class Warm(msgspec.Struct, frozen=True, tag_field="t"):
@@ -159,12 +210,93 @@ class Completed(msgspec.Struct, frozen=True, tag_field="t"):
     alternatives: tuple[Alternative, ...] = ()  # where more than one candidate was asked for
 
 
+class Token(msgspec.Struct, frozen=True):
+    """One token of an answer."""
+
+    id: int
+    bytes: bytes  # what it adds; may be a part of a character
+    logprob: float  # natural logarithm of its probability
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a generation cost."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt: not computed, since a lane held them
+    completion_tokens: int = 0
+    steps: int = 0  # forward passes of the target that settled tokens
+    drafted_tokens: int = 0  # tree nodes offered to the target
+    accepted_tokens: int = 0  # tree nodes kept
+    first_ms: float = 0.0  # from receipt to the first token, waiting included
+    prompt_ms: float = 0.0  # reading the prompt, what waited for others not included
+    generate_ms: float = 0.0  # writing, what waited for others not included
+    ms: float = 0.0  # from receipt to the end
+
+
+class Generated(msgspec.Struct, frozen=True, tag_field="t"):
+    """A piece of the answer to `Generate`; whole characters, nothing that may begin a stop text."""
+
+    id: int
+    text: str = ""
+    tokens: tuple[Token, ...] = ()  # of this text, where they were asked for
+    done: bool = False  # nothing follows
+    finish: str = ""  # a value of `Finish`, once done
+    stopped_by: str = ""  # the one of `stop` that ended it
+    error: str = ""  # a value of `Fault` where `finish` is "error"
+    detail: str = ""  # one sentence for a person
+    usage: Usage = Usage()  # so far
+
+
+class Tokens(msgspec.Struct, frozen=True, tag_field="t"):
+    """Answer to `Tokenize`."""
+
+    id: int
+    ids: tuple[int, ...]
+    pieces: tuple[bytes, ...]  # what each of them spells
+    error: str = ""  # a value of `Fault`; there are no ids then
+    detail: str = ""
+
+
+class Text(msgspec.Struct, frozen=True, tag_field="t"):
+    """Answer to `Detokenize`."""
+
+    id: int
+    text: str
+    error: str = ""  # a value of `Fault`; there is no text then
+    detail: str = ""
+
+
 class Phase(msgspec.Struct, frozen=True, tag_field="t"):
     """Where the daemon is on its way to ready; pushed on every change."""
 
     phase: str  # "starting" | "downloading" | "converting" | "loading" | "ready" | "failed"
     message: str = ""  # one sentence for a person
     percent: int | None = None  # 0-100 where the length of the way is known
+
+
+class Model(msgspec.Struct, frozen=True):
+    """What can be asked of the resident pair; all empty before it is loaded."""
+
+    name: str = ""
+    target: str = ""
+    draft: str = ""  # "" without one
+    context_tokens: int = 0
+    vocab_size: int = 0
+    fim: bool = False  # can fill a hole
+    chat_template: str = ""  # "": a plain form is used, see daemon/README.md
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Sums over everything that the engine did since the daemon started."""
+
+    prompt_tokens: int = 0  # computed, without those that a lane held
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    steps: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    prompt_ms: float = 0.0
+    generate_ms: float = 0.0
 
 
 class Status(msgspec.Struct, frozen=True, tag_field="t"):
@@ -185,6 +317,11 @@ class Status(msgspec.Struct, frozen=True, tag_field="t"):
     reasons: dict[str, int]  # silence by reason
     traces: list[Trace]  # newest last
     drafts: dict[str, Drafted] = {}  # by source, of all requests
+    generations: int = 0  # `Generate` requests that are done
+    generating: int = 0  # those under way
+    waiting: int = 0  # those that wait for a lane, and editors' requests that wait
+    model: Model = Model()
+    totals: Totals = Totals()
 
 
 class Stopping(msgspec.Struct, frozen=True, tag_field="t"):
@@ -194,8 +331,10 @@ class Stopping(msgspec.Struct, frozen=True, tag_field="t"):
 
 
 Notice = Warm | Opened | Closed
-Request = Hello | Complete | Notice | Cancel | GetStatus | Stop
-Reply = Welcome | Refused | Completed | Phase | Status | Stopping
+Question = Complete | Generate | Tokenize | Detokenize | GetStatus | Stop  # has an answer
+Request = Hello | Question | Notice | Cancel
+Answer = Completed | Tokens | Text | Status | Stopping
+Reply = Welcome | Refused | Answer | Generated | Phase
 
 
 class Reason:
@@ -216,6 +355,24 @@ class Reason:
     LOW_CONFIDENCE: Final = "low-confidence"  # the model was not sure enough
     DAEMON_LOST: Final = "daemon-lost"  # the daemon went away in mid-request
     ERROR: Final = "error"  # see the log
+
+
+class Finish:
+    """Why a generation ended."""
+
+    STOP: Final = "stop"  # the model ended it, or a stop text or another limit of the caller's
+    LENGTH: Final = "length"  # `max_tokens` are written, or the context is full
+    CANCELLED: Final = "cancelled"
+    ERROR: Final = "error"
+
+
+class Fault:
+    """Whose fault it is that there is no answer."""
+
+    REQUEST: Final = "request"  # it asks for what cannot be; the detail says what
+    LOADING: Final = "loading"  # the model is not there yet
+    FAILED: Final = "failed"  # the model could not be loaded
+    INTERNAL: Final = "internal"  # see the log
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -4,8 +4,8 @@
 canned steps behind the same verbs, so that the daemon and the editors are tested without weights.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from umbrella_engine.stats import Stats
@@ -73,6 +73,15 @@ class FimTokens:
     order: str = "psm"
 
 
+@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity, as tokenizers are
+class ChatFormat:
+    """How a model was taught to tell who says what."""
+
+    template: str = ""  # Jinja source as model folders have it, "" without one
+    names: Mapping[str, str] = field(default_factory=dict)  # "bos_token" … → how it is spelled
+    controls: Mapping[str, int] = field(default_factory=dict)  # spelling → id of control tokens
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What is resident, for status pages."""
@@ -83,6 +92,7 @@ class EngineInfo:
     device: str
     dtype: str
     context_tokens: int
+    lanes: int = 2  # how many prompts can be under way at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,11 @@ class Tokenizer(Protocol):
     @property
     def bos_id(self) -> int | None:
         """Id every prompt starts with, None where the model wants none."""
+        ...
+
+    @property
+    def chat(self) -> ChatFormat:
+        """How conversations are written for the model."""
         ...
 
     def encode(self, text: str) -> list[int]:

@@ -172,6 +172,7 @@ def load_models(
             device=device_name(device),
             dtype=str(dtype).removeprefix("torch."),
             context_tokens=placing.context_tokens,
+            lanes=placing.n_lanes,
         ),
     )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from umbrella_engine.errors import WeightsError
-from umbrella_engine.interface import Progress, Report
-from umbrella_engine.scripted import FIM, ScriptedEngine, ScriptedTokenizer
+from umbrella_engine.interface import ChatFormat, Progress, Report
+from umbrella_engine.scripted import CONTROLS, FIM, ScriptedEngine, ScriptedTokenizer
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +42,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     load_ms: float = 0.0  # what loading takes, spread over `phases`
     phases: list[LoadPhase] = []
     logprob: float = 0.0  # natural logarithm of every token's probability
+    chat_template: str = ""  # Jinja source; "<|end|>" is a control token of the vocabulary
     fail: str = ""  # loading ends with this message instead of an engine
 
     def answer(self, text: str) -> str:
@@ -60,7 +61,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             time.sleep(self.load_ms / len(phases) / 1e3)
         if self.fail:
             raise WeightsError(self.fail)
-        tokenizer = ScriptedTokenizer(FIM if self.fim else None)
+        chat = ChatFormat(self.chat_template, controls=CONTROLS)
+        tokenizer = ScriptedTokenizer(FIM if self.fim else None, chat=chat)
         return ScriptedEngine(
             self.answer,
             self.tokens_per_step,

@@ -11,13 +11,23 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from umbrella_engine.errors import Cancelled, ContextOverflow
-from umbrella_engine.interface import GREEDY, EngineInfo, FimTokens, Limits, Sampling, Step
+from umbrella_engine.interface import (
+    GREEDY,
+    ChatFormat,
+    EngineInfo,
+    FimTokens,
+    Limits,
+    Sampling,
+    Step,
+)
 from umbrella_engine.stats import Stats
 
 END: Final = 256
 FIM: Final = FimTokens(prefix=257, suffix=258, middle=259, pad=260)
 VOCAB_SIZE: Final = 261
-INFO: Final = EngineInfo("scripted", "scripted", "", "cpu", "bytes", context_tokens=2**20)
+CONTROLS: Final = {"<|end|>": END, "<|fim_prefix|>": FIM.prefix, "<|pad|>": 260}
+NO_CHAT: Final = ChatFormat(controls=CONTROLS)
+INFO: Final = EngineInfo("scripted", "scripted", "", "cpu", "bytes", context_tokens=2**20, lanes=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class ScriptedTokenizer:
     bos_id: int | None = None
     vocab_size: int = VOCAB_SIZE
     stop_ids: frozenset[int] = frozenset(range(END, VOCAB_SIZE))
+    chat: ChatFormat = NO_CHAT
 
     def encode(self, text: str) -> list[int]:
         """Bytes of `text`."""

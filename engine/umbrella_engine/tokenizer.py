@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 from tokenizers import Tokenizer as Backend
 
+from umbrella_engine.chat_format import read_chat_format
 from umbrella_engine.errors import EngineError, WeightsError
-from umbrella_engine.interface import FimTokens, Tokenizer
+from umbrella_engine.interface import ChatFormat, FimTokens, Tokenizer
 from umbrella_engine.vocabulary import Vocabulary, read_tokenizer_file
 
 
@@ -21,13 +22,19 @@ class HFTokenizer:
     """`interface.Tokenizer` over the `tokenizers` library; built by `load_tokenizer`."""
 
     def __init__(
-        self, backend: Backend, vocabulary: Vocabulary, stop_ids: frozenset[int], bos: int | None
+        self,
+        backend: Backend,
+        vocabulary: Vocabulary,
+        stop_ids: frozenset[int],
+        bos: int | None,
+        chat: ChatFormat,
     ) -> None:
         self._backend = backend
         self._vocabulary = vocabulary
         self._stop_ids = stop_ids
         self._bos = bos
         self._fim = vocabulary.fim()
+        self._chat = chat
 
     @property
     def vocab_size(self) -> int:
@@ -48,6 +55,11 @@ class HFTokenizer:
     def bos_id(self) -> int | None:
         """Id every prompt starts with, None where the model wants none."""
         return self._bos
+
+    @property
+    def chat(self) -> ChatFormat:
+        """How conversations are written for the model."""
+        return self._chat
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone; text that looks like a control token is encoded as text."""
@@ -75,7 +87,11 @@ def load_tokenizer(folder: Path) -> HFTokenizer:
     """
     backend, vocabulary = read_tokenizer_file(folder / "tokenizer.json")
     return HFTokenizer(
-        backend, vocabulary, _stop_ids(folder, vocabulary), _bos_id(folder, backend, vocabulary)
+        backend,
+        vocabulary,
+        _stop_ids(folder, vocabulary),
+        _bos_id(folder, backend, vocabulary),
+        read_chat_format(folder, _config(folder, "tokenizer_config.json"), vocabulary),
     )
 
 

@@ -105,7 +105,8 @@ class Typist:
         self._loop = asyncio.get_running_loop()
         self._loaded = load_engine(settings, lambda _: None)
         self._completer = Completer(self._loaded.engine, settings)
-        self._scheduler = Scheduler(lambda: None, self._completer.complete)
+        completer = self._completer
+        self._scheduler = Scheduler(lambda: None, completer.complete, completer.advance)
         self._scheduler.start()
         self._answers = Answers(settings, self._scheduler, self._loop.call_soon_threadsafe)
         self._number = 0

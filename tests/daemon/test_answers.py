@@ -158,7 +158,7 @@ async def edit_at_random(seed: int, sources: Counter[str]) -> None:
     engine.step_ms, engine.tokens_per_step = 0.2, 3
     settings = load_settings(environ={})
     completer, reference = Completer(engine, settings), Completer(Chain(), settings)
-    scheduler = Scheduler(lambda: None, completer.complete)
+    scheduler = Scheduler(lambda: None, completer.complete, completer.advance)
     answers = Answers(settings, scheduler, loop.call_soon_threadsafe)
     scheduler.start()
     person = Person(

@@ -145,7 +145,7 @@ class Window:
         self.settings = load_settings(environ=environ)
         self.engine = Chain()
         completer = Completer(self.engine, self.settings)
-        self.scheduler = Scheduler(lambda: None, completer.complete)
+        self.scheduler = Scheduler(lambda: None, completer.complete, completer.advance)
         self._loop = asyncio.get_running_loop()
         self.answers = Answers(self.settings, self.scheduler, self._loop.call_soon_threadsafe)
         self.scheduler.start()

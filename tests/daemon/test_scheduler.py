@@ -5,13 +5,21 @@ from queue import Queue
 
 import pytest
 
+from umbrella_daemon.resident.generation import Generation
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.wire import Complete, Completed, Reason
 from umbrella_engine.errors import Cancelled
+from umbrella_engine.scripted import ScriptedEngine
 from umbrella_engine.stats import Stats
 
 SECONDS = 5.0
+ENGINE = ScriptedEngine(lambda _: "a long answer")
+
+
+def advance(generation: Generation, give_way: Callable[[], bool]) -> bool:
+    """Let a generation take its step with an engine that has one answer."""
+    return generation.advance(ENGINE, give_way)
 
 
 class Bench:
@@ -25,7 +33,7 @@ class Bench:
         self.go_on = threading.Semaphore(0)
         self.loads = 0
         self.loaded = threading.Event()
-        self.scheduler = Scheduler(self._load, self._work)
+        self.scheduler = Scheduler(self._load, self._work, advance)
 
     def submit(
         self, number: int, document: str = "a", client: int = 1, explicit: bool = False
@@ -245,7 +253,7 @@ def test_every_request_of_a_storm_is_answered_exactly_once() -> None:
                 raise Cancelled("stopped")
         return job.shown("text", 0, Stats())
 
-    scheduler = Scheduler(lambda: None, work)
+    scheduler = Scheduler(lambda: None, work, advance)
     scheduler.start()
 
     def type_away(client: int) -> None:

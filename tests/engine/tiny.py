@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.engine.hf_families import HF_FAMILIES, REFUSED
 from umbrella_engine.families import load_decoder, read_config
-from umbrella_engine.interface import FimTokens
+from umbrella_engine.interface import ChatFormat, FimTokens
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
 
@@ -106,6 +106,7 @@ class TinyTokenizer:
     fim = FimTokens(prefix=58, suffix=59, middle=60)
     stop_ids = frozenset({58, 59, 60})
     bos_id = None
+    chat = ChatFormat()
 
     def __init__(self) -> None:
         rng = random.Random(7)

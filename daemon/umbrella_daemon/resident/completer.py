@@ -4,9 +4,11 @@ Runs in the engine thread. Knows nothing of queues, sockets or other requests.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from umbrella_daemon.resident.generation import Generation
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.judge import Ending, bounds_of, conclude
 from umbrella_daemon.resident.postprocess import Shown, postprocess
@@ -56,6 +58,10 @@ class Completer:
         except Cancelled:
             return job.silence(job.stopped or Reason.CANCELLED, "", stats)
         return job.shown(outcome.text, outcome.replace_after, stats, alternatives)
+
+    def advance(self, generation: Generation, give_way: Callable[[], bool]) -> bool:
+        """Take the next step of `generation`; see `Generation.advance`."""
+        return generation.advance(self.engine, give_way)
 
     def _writer(self, job: Job) -> Writer:
         request, settings = job.request, self._settings

@@ -38,6 +38,14 @@ class Desk(Protocol):
         """Answer `request` once, later, through `Connection.answer`."""
         ...
 
+    def generate(self, connection: "Connection", request: wire.Generate) -> None:
+        """Answer `request` piece by piece, later, through `Connection.piece`."""
+        ...
+
+    def spell(self, connection: "Connection", request: wire.Tokenize | wire.Detokenize) -> None:
+        """Answer `request` once, later, through `Connection.answer`."""
+        ...
+
     def cancel(self, connection: "Connection", request: int) -> None:
         """Stop working on `request`."""
         ...
@@ -71,10 +79,16 @@ class Connection(FrameProtocol[wire.Request]):
         """Send `reply` unless the client is gone."""
         self.write(wire.frame(reply))
 
-    def answer(self, completed: wire.Completed) -> None:
-        """Send the answer to a `Complete`."""
-        self._open.discard(completed.id)
-        self.send(completed)
+    def answer(self, answer: wire.Completed | wire.Tokens | wire.Text) -> None:
+        """Send the answer to a request."""
+        self._open.discard(answer.id)
+        self.send(answer)
+
+    def piece(self, piece: wire.Generated) -> None:
+        """Send a piece of the answer to a `Generate`."""
+        if piece.done:
+            self._open.discard(piece.id)
+        self.send(piece)
 
     def refuse(self, message: str) -> None:
         """Say why this connection ends, and end it."""
@@ -112,12 +126,8 @@ class Connection(FrameProtocol[wire.Request]):
                 self._greet(request)
             case _ if not self.name:
                 self.refuse("the first frame must be a handshake")
-            case wire.Complete(id=number):
-                if number in self._open:
-                    self.refuse(f"request {number} is open already; ids must differ")
-                    return
-                self._open.add(number)
-                self._desk.complete(self, request)
+            case wire.Complete() | wire.Generate() | wire.Tokenize() | wire.Detokenize():
+                self._take(request)
             case wire.Warm() | wire.Opened() | wire.Closed():
                 self._desk.heed(self, request)
             case wire.Cancel(id=number):
@@ -127,6 +137,21 @@ class Connection(FrameProtocol[wire.Request]):
             case wire.Stop(id=number):
                 self.send(wire.Stopping(number))
                 self._desk.stop(f"{self.name} asked for it")
+
+    def _take(
+        self, request: wire.Complete | wire.Generate | wire.Tokenize | wire.Detokenize
+    ) -> None:
+        if request.id in self._open:
+            self.refuse(f"request {request.id} is open already; ids must differ")
+            return
+        self._open.add(request.id)
+        match request:
+            case wire.Complete():
+                self._desk.complete(self, request)
+            case wire.Generate():
+                self._desk.generate(self, request)
+            case _:
+                self._desk.spell(self, request)
 
     def _greet(self, hello: wire.Hello) -> None:
         if self.name:

@@ -69,7 +69,7 @@ def build_prompt(
     suffix = suffix if AFTER in layout.parts else 0
     around = Around(request, tokenizer, Room(min(settings.prefix_tokens, left - suffix), suffix))
     ids, owed = _lay_out(layout, around, context, tokenizer, settings.healing)
-    return Prompt([*start, *ids] or [_document_start(tokenizer)], owed, layout.name)
+    return Prompt([*start, *ids] or [document_start(tokenizer)], owed, layout.name)
 
 
 def _lay_out(
@@ -127,7 +127,7 @@ def _starts_inside_character(data: bytes) -> bool:
     return data[:1] != b"" and data[0] & 0b1100_0000 == 0b1000_0000
 
 
-def _document_start(tokenizer: Tokenizer) -> int:
+def document_start(tokenizer: Tokenizer) -> int:
     """Id for a prompt without text: what parts documents in training, else a line break.
 
     End of text is the first stop id in the vocabularies that need this: control tokens are

@@ -3,8 +3,9 @@
 Every job that is submitted is answered exactly once: whoever takes a job out of the queue owes its
 answer. The newest request of a document wins; it takes the place in line of the one it replaces,
 so that documents are served in turn. What the user asked for by a key goes before what was asked
-for by typing. While nothing is asked the thread prepares what may be asked next; that gives way to
-everything else within one forward pass. Knows nothing of sockets, prompts or models.
+for by typing. Generations (chats, requests of programs) take steps in turn while no editor waits.
+While nothing is asked the thread prepares what may be asked next; that gives way to everything else
+within one forward pass. Knows nothing of sockets, prompts or models.
 """
 
 import logging
@@ -15,20 +16,30 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from umbrella_daemon.resident.generation import Generation
 from umbrella_daemon.resident.job import Job, Key
-from umbrella_daemon.wire import Completed, Reason
+from umbrella_daemon.resident.turns import Turns
+from umbrella_daemon.wire import Completed, Finish, Reason
 
 log: Final = logging.getLogger(__name__)
 
 LINGER_SECONDS: Final = 0.25  # that the engine goes on with what was taken back
 
 
+Advance = Callable[[Generation, Callable[[], bool]], bool]  # see `Generation.advance`
+
+
 class Scheduler:
     """A queue of jobs and the one thread that loads the engine and serves them."""
 
-    def __init__(self, load: Callable[[], None], work: Callable[[Job], Completed]) -> None:
+    def __init__(
+        self, load: Callable[[], None], work: Callable[[Job], Completed], advance: Advance
+    ) -> None:
         self._load = load
         self._work = work
+        self._advance = advance
+        self._turns = Turns()
+        self._generating: Generation | None = None
         self._waiting: dict[Key, Job] = {}  # in the order of arrival
         self._idle: deque[Job] = deque()  # what to prepare, the likeliest first
         self._running: Job | None = None
@@ -59,6 +70,30 @@ class Scheduler:
             job.answer(job.silence(Reason.CANCELLED, "The daemon is stopping."))
         for one in older:
             one.answer(one.silence(Reason.SUPERSEDED))
+
+    def generate(self, generation: Generation) -> None:
+        """Give `generation` its turns while no editor waits."""
+        with self._changed:
+            closed = self._closed
+            if not closed:
+                self._turns.add(generation)
+                if self._running is not None and self._running.idle and not self._waiting:
+                    self._stop_running(Reason.SUPERSEDED)
+                self._changed.notify()
+        if closed:
+            generation.end(Finish.CANCELLED, detail="The daemon is stopping.")
+
+    def share(self, lanes: int) -> None:
+        """Let as many generations be open as leave one of `lanes` to the editors."""
+        with self._changed:
+            self._turns.most = max(1, lanes - 1)
+
+    def under_way(self) -> tuple[int, int]:
+        """Give how many generations are under way, and how many requests of all kinds wait."""
+        with self._changed:
+            generations = len(self._turns) + (self._generating is not None)
+            waiting = self._turns.waiting
+            return generations - waiting, waiting + len(self._waiting)
 
     def supersede(self, key: Key) -> None:
         """Stop the requests of a document: a newer one was answered without the engine."""
@@ -101,9 +136,11 @@ class Scheduler:
         rest of what is being written, so the engine goes on for a moment unless something else is
         to do.
         """
+        self._stop_generations(lambda one: (one.client, one.request.id) == (client, request))
         with self._changed:
             running = self._running
-            if running is None or self._waiting or not running.is_request(client, request):
+            busy = self._waiting or self._turns
+            if running is None or busy or not running.is_request(client, request):
                 running = None
             else:
                 running.idle = True
@@ -118,6 +155,7 @@ class Scheduler:
     def leave(self, client: int) -> None:
         """Stop everything that `client` asked for."""
         self._drop(lambda job: job.client == client)
+        self._stop_generations(lambda one: one.client == client)
 
     def reload(self) -> None:
         """Load once more, before anything else is served."""
@@ -131,6 +169,7 @@ class Scheduler:
             self._closed = True
             self._changed.notify()
         self._drop(lambda _: True)
+        self._stop_generations(lambda _: True)
 
     def join(self, seconds: float) -> bool:
         """Wait for the thread to end; whether it did."""
@@ -149,6 +188,15 @@ class Scheduler:
         for job in dropped:
             job.answer(job.silence(Reason.CANCELLED))
         return bool(dropped)
+
+    def _stop_generations(self, unwanted: Callable[[Generation], bool]) -> None:
+        """End generations: at once what was never begun, the others in their thread."""
+        with self._changed:
+            dropped = self._turns.stop(unwanted)
+            if self._generating is not None and unwanted(self._generating):
+                self._generating.stopped = True
+        for one in dropped:
+            one.end(Finish.CANCELLED)
 
     def _make_way_for(self, job: Job) -> list[Job]:
         """Stop what runs if `job` needs it; give it if it goes on although nobody waits for it."""
@@ -171,15 +219,26 @@ class Scheduler:
         while True:
             with self._changed:
                 self._changed.wait_for(self._due)
-                if self._closed:
+                if self._closed and not self._turns:
                     return
-                loading, self._load_wanted = self._load_wanted, False
-                job = None if loading else self._next()
-                self._running = job
-            if job is None:
+                loading, self._load_wanted = self._load_wanted and not self._closed, False
+                task = None if loading else self._next()
+                self._running = task if isinstance(task, Job) else None
+                self._generating = task if isinstance(task, Generation) else None
+            if task is None:
                 self._load()
+            elif isinstance(task, Job):
+                self._finish(task, self._serve(task))
             else:
-                self._finish(job, self._serve(job))
+                self._take_turn(task)
+
+    def _take_turn(self, generation: Generation) -> None:
+        """Take one step of `generation`; it gives way to editors until it has its first token."""
+        more = self._advance(generation, lambda: bool(self._waiting))
+        with self._changed:
+            self._generating = None
+            if more:
+                self._turns.put_back(generation)
 
     def _finish(self, job: Job, completed: Completed) -> None:
         """Hand over what came of `job`, and have the request that waited for it asked again."""
@@ -198,12 +257,15 @@ class Scheduler:
             following.again()
 
     def _due(self) -> bool:
-        return bool(self._closed or self._load_wanted or self._waiting or self._idle)
+        return bool(self._closed or self._load_wanted or self._waiting or self._turns or self._idle)
 
-    def _next(self) -> Job:
-        """Take the first explicit job out of the queue, else the first, else one to prepare."""
+    def _next(self) -> Job | Generation:
+        """Take the first explicit job out of the queue, else the first, else a generation's turn.
+
+        Where there are none, take what is to be prepared.
+        """
         if not self._waiting:
-            return self._idle.popleft()
+            return self._turns.next() if self._turns else self._idle.popleft()
         jobs = self._waiting.values()
         job = next((job for job in jobs if job.request.explicit), None) or next(iter(jobs))
         del self._waiting[job.key]

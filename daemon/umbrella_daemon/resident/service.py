@@ -14,22 +14,27 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from umbrella_daemon import __version__, wire
 from umbrella_daemon.paths import lock_path, log_path, socket_path
 from umbrella_daemon.resident.answers import Answers
 from umbrella_daemon.resident.claim import BACKLOG, Claim
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.connection import Connection
+from umbrella_daemon.resident.generation import Generation
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.loading import Loaded, PhaseReport, load_engine
 from umbrella_daemon.resident.log import open_log
 from umbrella_daemon.resident.memory import Memory
 from umbrella_daemon.resident.scheduler import Scheduler
+from umbrella_daemon.resident.spelling import refused, spelled
 from umbrella_daemon.resident.state import State
 from umbrella_daemon.scope import refusal
 from umbrella_daemon.settings import Settings, SettingsError
-from umbrella_daemon.wire import Completed, Phase, Reason
+from umbrella_daemon.wire import Completed, Fault, Finish, Generated, Phase, Reason
 from umbrella_engine.errors import EngineError
+from umbrella_engine.interface import Tokenizer
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,10 +50,12 @@ class Service:
         self._settings = settings
         self._claim = claim
         self._state = State(settings)
-        self._scheduler = Scheduler(self._load, self._work)
+        self._scheduler = Scheduler(self._load, self._work, self._advance)
         self._answers = Answers(settings, self._scheduler, self._call)
         self._memory = Memory(self._may_read if settings.suggestions.workspace else None)
         self._completer: Completer | None = None  # the engine thread's
+        self._tokenizer: Tokenizer | None = None
+        self._spelling: set[asyncio.Task[None]] = set()
         self._clients: set[Connection] = set()
         self._connections: set[Connection] = set()  # those before their handshake as well
         self._loop = asyncio.get_running_loop()
@@ -99,6 +106,21 @@ class Service:
             reason = Reason.FAILED if phase.phase == "failed" else Reason.LOADING
             reply(Job(connection.number, request, reply).silence(reason, _spoken(phase)))
 
+    def generate(self, connection: Connection, request: wire.Generate) -> None:
+        """Answer `request` piece by piece; at once while there is no engine."""
+        reply = partial(self._call, self._piece, connection)
+        generation = Generation(connection.number, request, self._settings.prompt, reply)
+        if self._state.phase.phase == "ready":
+            self._scheduler.generate(generation)
+        else:
+            generation.end(Finish.ERROR, *self._unready())
+
+    def spell(self, connection: Connection, request: wire.Tokenize | wire.Detokenize) -> None:
+        """Answer with ids or text, from another thread: texts may be long."""
+        task = asyncio.create_task(self._spell(connection, request))
+        self._spelling.add(task)
+        task.add_done_callback(self._spelling.discard)
+
     def heed(self, connection: Connection, notice: wire.Notice) -> None:
         """Get ready for what may be asked."""
         match notice:
@@ -119,13 +141,38 @@ class Service:
     def status(self, request: wire.GetStatus) -> wire.Status:
         """Say how the daemon is."""
         names = sorted(client.name for client in self._clients)
-        return self._state.status(request.id, names, request.traces)
+        generating, waiting = self._scheduler.under_way()
+        return replace(
+            self._state.status(request.id, names, request.traces),
+            generating=generating,
+            waiting=waiting,
+        )
 
     def stop(self, why: str) -> None:
         """Answer what is open and exit."""
         if not self._stopping.is_set():
             log.info("stopping: %s", why)
             self._stopping.set()
+
+    async def _spell(
+        self, connection: Connection, request: wire.Tokenize | wire.Detokenize
+    ) -> None:
+        if self._tokenizer is None:
+            connection.answer(refused(request, *self._unready()))
+        else:
+            connection.answer(await asyncio.to_thread(spelled, request, self._tokenizer))
+
+    def _unready(self) -> tuple[str, str]:
+        """Give why there is no engine: a value of `Fault` and a sentence."""
+        phase = self._state.phase
+        fault = Fault.FAILED if phase.phase == "failed" else Fault.LOADING
+        return fault, _spoken(phase)
+
+    def _piece(self, connection: Connection, piece: Generated) -> None:
+        connection.piece(piece)
+        if piece.done:
+            self._state.record_generation(piece)
+            log.info("%s", _account(connection.name, piece))
 
     def _may_read(self, path: str) -> bool:
         """Say whether a file may be read, from any thread."""
@@ -153,6 +200,8 @@ class Service:
         self._answers.store.clear()  # another engine may say otherwise
         self._state.loaded(loaded)
         self._memory.serve(loaded.engine)
+        self._tokenizer = loaded.engine.tokenizer
+        self._scheduler.share(loaded.engine.info.lanes)
         info = loaded.engine.info
         self._set_phase(Phase("ready", f"{loaded.pair} ({info.device}, {info.dtype})"))
 
@@ -174,6 +223,10 @@ class Service:
     def _work(self, job: Job) -> Completed:
         assert self._completer is not None, "jobs are submitted once the engine is ready"
         return self._completer.complete(job)
+
+    def _advance(self, generation: Generation, give_way: Callable[[], bool]) -> bool:
+        assert self._completer is not None, "generations begin once the engine is ready"
+        return self._completer.advance(generation, give_way)
 
     def _wait_for_clients(self) -> None:
         minutes = self._settings.daemon.idle_minutes
@@ -262,4 +315,16 @@ def _summary(completed: Completed) -> str:
         f"prefilled={trace.prefilled_tokens} steps={trace.target_steps} "
         f"drafted={trace.drafted_tokens} accepted={trace.accepted_tokens} "
         f"from={trace.source}; ms {stages}"
+    )
+
+
+def _account(client: str, done: Generated) -> str:
+    """One line of a generation for the log; nothing of its text."""
+    usage = done.usage
+    return (
+        f"generation for {client}: {done.finish}{done.error and ', '}{done.error}; "
+        f"prompt={usage.prompt_tokens} reused={usage.cached_tokens} "
+        f"written={usage.completion_tokens} steps={usage.steps} drafted={usage.drafted_tokens} "
+        f"accepted={usage.accepted_tokens}; ms first={usage.first_ms:.1f} "
+        f"prompt={usage.prompt_ms:.1f} generate={usage.generate_ms:.1f} total={usage.ms:.1f}"
     )

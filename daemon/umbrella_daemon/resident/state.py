@@ -10,11 +10,21 @@ from collections.abc import Iterable
 from itertools import zip_longest
 
 import psutil
+from msgspec.structs import astuple
 
 from umbrella_daemon import __version__
 from umbrella_daemon.resident.loading import Loaded
 from umbrella_daemon.settings import Settings
-from umbrella_daemon.wire import Completed, Drafted, Phase, Status, Trace
+from umbrella_daemon.wire import (
+    Completed,
+    Drafted,
+    Generated,
+    Model,
+    Phase,
+    Status,
+    Totals,
+    Trace,
+)
 
 
 class State:
@@ -30,13 +40,26 @@ class State:
         self._shown = 0
         self._reasons: Counter[str] = Counter()
         self._drafts: dict[str, Drafted] = {}
+        self._generations = 0
+        self._model = Model()
+        self._totals = Totals()
         self._traces: deque[Trace] = deque(maxlen=settings.daemon.traces)
         self._process = psutil.Process()
 
     def loaded(self, loaded: Loaded) -> None:
         """Note which engine is resident."""
         info = loaded.engine.info
+        tokenizer = loaded.engine.tokenizer
         self._pair, self._device, self._dtype = loaded.pair, info.device, info.dtype
+        self._model = Model(
+            info.pair,
+            info.target,
+            info.draft,
+            info.context_tokens,
+            tokenizer.vocab_size,
+            tokenizer.fim is not None,
+            tokenizer.chat.template,
+        )
 
     def record(self, completed: Completed) -> None:
         """Count an answer and keep its trace."""
@@ -47,7 +70,41 @@ class State:
             self._shown += 1
         for source, drafted in completed.trace.drafts.items():
             self._drafts[source] = _together(self._drafts.get(source, Drafted()), drafted)
-        self._traces.append(completed.trace)
+        trace = completed.trace
+        self._traces.append(trace)
+        self._add(
+            Totals(
+                trace.prefilled_tokens,
+                trace.reused_tokens,
+                trace.generated_tokens,
+                trace.target_steps,
+                trace.drafted_tokens,
+                trace.accepted_tokens,
+                trace.ms.get("prefill", 0.0),
+                trace.ms.get("generate", 0.0) - trace.ms.get("prefill", 0.0),
+            )
+        )
+
+    def record_generation(self, done: Generated) -> None:
+        """Count a generation that is done."""
+        self._generations += 1
+        usage = done.usage
+        self._add(
+            Totals(
+                usage.prompt_tokens - usage.cached_tokens,
+                usage.cached_tokens,
+                usage.completion_tokens,
+                usage.steps,
+                usage.drafted_tokens,
+                usage.accepted_tokens,
+                usage.prompt_ms,
+                usage.generate_ms,
+            )
+        )
+
+    def _add(self, more: Totals) -> None:
+        sums = map(sum, zip(astuple(self._totals), astuple(more), strict=True))
+        self._totals = Totals(*sums)
 
     def status(self, request: int, clients: Iterable[str], traces: int) -> Status:
         """Answer `GetStatus`, with the latest `traces` traces."""
@@ -67,6 +124,9 @@ class State:
             reasons=dict(self._reasons),
             traces=list(self._traces)[-traces:] if traces > 0 else [],
             drafts=dict(self._drafts),
+            generations=self._generations,
+            model=self._model,
+            totals=self._totals,
         )
 
 
