@@ -35,7 +35,14 @@ def test_law(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "far"), [("hf-gemma2", "llama"), ("hf-gpt_oss", "qwen2"), ("qwen3", "hf-starcoder2")]
+    ("family", "far"),
+    [
+        ("hf-gemma2", "llama"),
+        ("hf-gpt_oss", "qwen2"),
+        ("qwen3", "hf-phi3"),
+        ("granite", "starcoder2-window"),
+        ("mistral-window", "llama"),
+    ],
 )
 def test_law_through_transformers(family: str, far: str, tmp_path: Path) -> None:
     law(World(tmp_path, family, far), 25)()

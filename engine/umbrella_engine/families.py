@@ -56,8 +56,8 @@ def load_decoder(
         weights = load_weights(folder, config, dtype, device, layer_done)
         group = config.n_heads // config.n_kv_heads
         if device.type == "cpu":
-            return Decoder(config, weights, cache, ReferenceAttention(group, dtype))
-        plain = Decoder(config, weights, cache, FlashAttention(group, dtype))
+            return Decoder(config, weights, cache, ReferenceAttention(group, dtype, config.window))
+        plain = Decoder(config, weights, cache, FlashAttention(group, dtype, config.window))
         if reason_against(plain):
             return plain
         from umbrella_engine.cuda.assemble import fuse

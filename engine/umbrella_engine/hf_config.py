@@ -86,8 +86,8 @@ def _model_class(place: str, architecture: str) -> type[PreTrainedModel]:
     if architecture not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
         raise UnsupportedModel(
             f"{place} is no decoder that transformers {transformers.__version__} knows. The engine "
-            "runs Llama, Mistral, Qwen2 and Qwen3 itself and other decoders through transformers; "
-            "its README lists those that were tested"
+            "runs Granite, Llama, Mistral, Qwen2, Qwen3 and StarCoder2 itself and other decoders "
+            "through transformers; its README lists those that were tested"
         )
     model_class: type[PreTrainedModel] = getattr(transformers, architecture)
     # some families that use the interface do not say so, hence the second look

@@ -1,9 +1,11 @@
-"""One lean decoder for the Llama-shaped families: Llama, Mistral, Qwen2, Qwen3.
+"""One lean decoder for Granite, Llama, Mistral, Qwen2, Qwen3 and StarCoder2.
 
 It computes one forward pass over rows of tokens in one lane, writes their keys and values in place
 and returns logits. It knows nothing of trees, prompts or policies: positions and the visibility of
 the newest slots are handed in. Shapes: n rows, h heads, k key heads, d head_dim.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,6 +16,11 @@ from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.model_config import ModelConfig
 from umbrella_engine.rope import rope_tables, rotate
 from umbrella_engine.weights import DecoderWeights, LayerWeights
+
+ACTIVATIONS = {
+    "silu": functional.silu,
+    "gelu_pytorch_tanh": partial(functional.gelu, approximate="tanh"),
+}
 
 
 class Decoder:
@@ -32,7 +39,7 @@ class Decoder:
         self.dtype = weights.embedding.dtype
         self.weights = weights
         self._attention = attention
-        self._scale = config.head_dim**-0.5
+        self._activate = ACTIVATIONS[config.activation]
         self.cos, self.sin = rope_tables(config, cache.capacity, self.dtype, self.device)
 
     @torch.inference_mode()
@@ -52,22 +59,34 @@ class Decoder:
         length = start + ids.shape[0]
         mask = self._attention.prepare(tail, length)
         cos, sin = self.cos[positions], self.sin[positions]  # [n, d]
-        x = functional.embedding(ids, weights.embedding)  # [n, hidden]
+        x = functional.embedding(ids, weights.embedding) * config.embedding_scale  # [n, hidden]
         for index, layer in enumerate(weights.layers):
-            normed = self._norm(x, layer.input_norm)
+            normed = self._norm(x, layer.input_norm, layer.input_norm_bias)
             q, k, v = self._project(normed, layer)
             self.cache.write(index, lane, start, rotate(k, cos, sin), v)
             keys, values = self.cache.read(index, lane, length)
-            mixed = self._attention(rotate(q, cos, sin), keys, values, mask, self._scale)
-            x = x + functional.linear(mixed, layer.output, layer.output_bias)
-            normed = self._norm(x, layer.post_norm)
-            gate, up = functional.linear(normed, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
-            x = x + functional.linear(functional.silu(gate) * up, layer.down, layer.down_bias)
-        x = self._norm(x[first_row:], weights.norm)
+            mixed = self._attention(rotate(q, cos, sin), keys, values, mask, config.scale)
+            more = functional.linear(mixed, layer.output, layer.output_bias)
+            x = torch.add(x, more, alpha=config.residual_scale)
+            normed = self._norm(x, layer.post_norm, layer.post_norm_bias)
+            more = functional.linear(self._inner(normed, layer), layer.down, layer.down_bias)
+            x = torch.add(x, more, alpha=config.residual_scale)
+        x = self._norm(x[first_row:], weights.norm, weights.norm_bias) * config.logits_scale
         return functional.linear(x, weights.head)[:, : config.vocab]
 
-    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.rms_norm(x, (x.shape[-1],), weight, self.config.norm_eps)
+    def _norm(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        shape, eps = (x.shape[-1],), self.config.norm_eps
+        if self.config.layer_norm:
+            return functional.layer_norm(x, shape, weight, bias, eps)
+        return functional.rms_norm(x, shape, weight, eps)
+
+    def _inner(self, x: Tensor, layer: LayerWeights) -> Tensor:
+        """Give the rows [n, intermediate] that the MLP projects down."""
+        inner = functional.linear(x, layer.gate_up, layer.gate_up_bias)
+        if not self.config.gated:
+            return self._activate(inner)
+        gate, up = inner.chunk(2, -1)
+        return self._activate(gate) * up
 
     def _project(self, x: Tensor, layer: LayerWeights) -> tuple[Tensor, Tensor, Tensor]:
         """Give queries [h, n, d], keys and values [k, n, d] of normed rows [n, hidden]."""
@@ -76,5 +95,5 @@ class Decoder:
         heads = heads.view(x.shape[0], -1, config.head_dim).transpose(0, 1)  # [h + 2k, n, d]
         q, k, v = torch.split(heads, [config.n_heads, config.n_kv_heads, config.n_kv_heads])
         if layer.q_norm is not None and layer.k_norm is not None:
-            q, k = self._norm(q, layer.q_norm), self._norm(k, layer.k_norm)
+            q, k = self._norm(q, layer.q_norm, None), self._norm(k, layer.k_norm, None)
         return q, k, v

@@ -10,9 +10,22 @@ from typing import Any
 
 from umbrella_engine.errors import UnsupportedModel
 
-ARCHITECTURES = frozenset(
-    {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
-)
+# what a config.json of each architecture means where it is silent
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "GraniteForCausalLM": {"attention_multiplier": 1.0},
+    "LlamaForCausalLM": {},
+    "MistralForCausalLM": {"sliding_window": 4096},
+    "Qwen2ForCausalLM": {},
+    "Qwen3ForCausalLM": {},
+    "Starcoder2ForCausalLM": {
+        "hidden_act": "gelu_pytorch_tanh",
+        "norm_epsilon": 1e-5,
+        "tie_word_embeddings": True,
+    },
+}
+ONE_WINDOW = frozenset({"MistralForCausalLM", "Starcoder2ForCausalLM"})  # the same in all layers
+LAYER_NORM = frozenset({"Starcoder2ForCausalLM"})  # and no gate
+ACTIVATIONS = ("silu", "gelu_pytorch_tanh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,19 @@ class ModelConfig:
     rope_scaling: dict[str, Any] | None  # as in config.json, None for plain RoPE
     tied_head: bool
     raw: dict[str, Any]  # the whole config.json
+    window: int | None = None  # positions that a row sees, itself included; None: all
+    layer_norm: bool = False  # else RMS norm
+    gated: bool = True
+    activation: str = ACTIVATIONS[0]
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0  # of what attention and MLP add
+    attention_scale: float | None = None  # None: head_dim ** -0.5
+    logits_scale: float = 1.0
+
+    @property
+    def scale(self) -> float:
+        """What attention multiplies scores by."""
+        return self.head_dim**-0.5 if self.attention_scale is None else self.attention_scale
 
     @property
     def value_dim(self) -> int:
@@ -83,13 +109,13 @@ def obstacle(raw: dict[str, Any]) -> str:
     architecture = architecture_of(raw)
     if architecture not in ARCHITECTURES:
         return f"is a {architecture}; our own decoder runs {', '.join(sorted(ARCHITECTURES))}"
-    # a Mistral file without the entry means the default of that family
-    window = raw.get("sliding_window", 4096 if architecture == "MistralForCausalLM" else None)
-    switched_off = raw.get("use_sliding_window") is False
-    if window and not switched_off and window < raw.get("max_position_embeddings", 0):
-        return f"limits attention to a sliding window of {window} tokens"
-    if raw.get("hidden_act", "silu") != "silu":
-        return f"uses the activation {raw['hidden_act']}, not silu"
+    raw = ARCHITECTURES[architecture] | raw
+    window = _window(raw)
+    if window and architecture not in ONE_WINDOW:
+        return f"limits attention to a sliding window of {window} tokens in some layers"
+    activation = raw.get("hidden_act", ACTIVATIONS[0])
+    if activation not in ACTIVATIONS:
+        return f"uses the activation {activation}, not {' or '.join(ACTIVATIONS)}"
     kind = _rope_type(_rope_scaling(raw) or {})
     if kind in {"dynamic", "longrope"}:
         return f"asks for {kind} RoPE, whose rotation changes with the length of the text"
@@ -104,12 +130,15 @@ def parse_model_config(raw: dict[str, Any], place: str) -> ModelConfig:
     reason = obstacle(raw)
     if reason:
         raise UnsupportedModel(f"{place} {reason}")
+    architecture = architecture_of(raw)
+    given, raw = raw, ARCHITECTURES[architecture] | raw
     rope = raw.get("rope_parameters") or {}
+    layer_norm = architecture in LAYER_NORM
     try:
         n_heads = int(raw["num_attention_heads"])
         hidden = int(raw["hidden_size"])
         return ModelConfig(
-            architecture=architecture_of(raw),
+            architecture=architecture,
             n_layers=int(raw["num_hidden_layers"]),
             hidden=hidden,
             n_heads=n_heads,
@@ -117,15 +146,31 @@ def parse_model_config(raw: dict[str, Any], place: str) -> ModelConfig:
             head_dim=int(raw.get("head_dim") or hidden // n_heads),
             intermediate=int(raw["intermediate_size"]),
             vocab=int(raw["vocab_size"]),
-            norm_eps=float(raw.get("rms_norm_eps", 1e-6)),
+            norm_eps=float(raw.get("norm_epsilon" if layer_norm else "rms_norm_eps", 1e-6)),
             max_positions=int(raw.get("max_position_embeddings", 4096)),
             rope_theta=float(raw.get("rope_theta") or rope.get("rope_theta") or 10000.0),
             rope_scaling=_rope_scaling(raw),
             tied_head=bool(raw.get("tie_word_embeddings", False)),
-            raw=raw,
+            raw=given,
+            window=_window(raw),
+            layer_norm=layer_norm,
+            gated=not layer_norm,
+            activation=raw.get("hidden_act", ACTIVATIONS[0]),
+            embedding_scale=float(raw.get("embedding_multiplier", 1.0)),
+            residual_scale=float(raw.get("residual_multiplier", 1.0)),
+            attention_scale=raw.get("attention_multiplier"),
+            logits_scale=1.0 / float(raw.get("logits_scaling", 1.0)),
         )
     except KeyError as error:
         raise UnsupportedModel(f"{place} has no {error.args[0]}") from error
+
+
+def _window(raw: dict[str, Any]) -> int | None:
+    """Give how many positions a row sees; None where that is never fewer than there are."""
+    window: int | None = raw.get("sliding_window")
+    if not window or raw.get("use_sliding_window") is False:
+        return None
+    return window if window < raw.get("max_position_embeddings", 0) else None
 
 
 def _rope_scaling(raw: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,8 @@ from umbrella_engine.errors import UnsupportedModel, WeightsError
 from umbrella_engine.model_config import ModelConfig
 
 Reader = Callable[[str], Tensor | None]  # tensor name → tensor, None where there is none
+GATED = (("gate_proj", "up_proj"), "down_proj")  # names of an MLP's projections
+PLAIN = (("c_fc",), "c_proj")
 LayerDone = Callable[[int, int], None]  # layers read so far, layers in all
 
 
@@ -24,6 +26,7 @@ class LayerWeights:
     """One decoder layer. Projections are [out, in]; q and kv are heads times head_dim."""
 
     input_norm: Tensor  # [hidden]
+    input_norm_bias: Tensor | None  # [hidden], of layer norms
     qkv: Tensor  # [q + 2·kv, hidden]
     qkv_bias: Tensor | None  # [q + 2·kv]
     q_norm: Tensor | None  # [head_dim]
@@ -31,8 +34,9 @@ class LayerWeights:
     output: Tensor  # [hidden, q]
     output_bias: Tensor | None  # [hidden]
     post_norm: Tensor  # [hidden]
-    gate_up: Tensor  # [2·intermediate, hidden]
-    gate_up_bias: Tensor | None  # [2·intermediate]
+    post_norm_bias: Tensor | None  # [hidden]
+    gate_up: Tensor  # [2·intermediate, hidden]; [intermediate, hidden] where there is no gate
+    gate_up_bias: Tensor | None  # [2·intermediate] or [intermediate]
     down: Tensor  # [hidden, intermediate]
     down_bias: Tensor | None  # [hidden]
 
@@ -44,6 +48,7 @@ class DecoderWeights:
     embedding: Tensor  # [vocab, hidden]
     layers: tuple[LayerWeights, ...]
     norm: Tensor  # [hidden]
+    norm_bias: Tensor | None  # [hidden]
     head: Tensor  # [vocab, hidden]
 
 
@@ -98,14 +103,17 @@ def pack_weights(
             raise UnsupportedModel(f"the checkpoint has only some of {', '.join(names)}")
         return torch.cat(parts) if parts else None
 
+    up_parts, down_part = GATED if config.gated else PLAIN
     layers = []
     for index in range(config.n_layers):
         prefix = f"model.layers.{index}."
         qkv = [f"{prefix}self_attn.{part}_proj" for part in "qkv"]
-        gate_up = [f"{prefix}mlp.{part}_proj" for part in ("gate", "up")]
+        gate_up = [f"{prefix}mlp.{part}" for part in up_parts]
+        down = f"{prefix}mlp.{down_part}"
         layers.append(
             LayerWeights(
                 input_norm=need(f"{prefix}input_layernorm.weight"),
+                input_norm_bias=read(f"{prefix}input_layernorm.bias"),
                 qkv=joined([f"{name}.weight" for name in qkv]),
                 qkv_bias=joined_or_none([f"{name}.bias" for name in qkv]),
                 q_norm=read(f"{prefix}self_attn.q_norm.weight"),
@@ -113,10 +121,11 @@ def pack_weights(
                 output=need(f"{prefix}self_attn.o_proj.weight"),
                 output_bias=read(f"{prefix}self_attn.o_proj.bias"),
                 post_norm=need(f"{prefix}post_attention_layernorm.weight"),
+                post_norm_bias=read(f"{prefix}post_attention_layernorm.bias"),
                 gate_up=joined([f"{name}.weight" for name in gate_up]),
                 gate_up_bias=joined_or_none([f"{name}.bias" for name in gate_up]),
-                down=need(f"{prefix}mlp.down_proj.weight"),
-                down_bias=read(f"{prefix}mlp.down_proj.bias"),
+                down=need(f"{down}.weight"),
+                down_bias=read(f"{down}.bias"),
             )
         )
         layer_done(index + 1, config.n_layers)
@@ -125,5 +134,6 @@ def pack_weights(
         embedding=embedding,
         layers=tuple(layers),
         norm=need("model.norm.weight"),
+        norm_bias=read("model.norm.bias"),
         head=embedding if config.tied_head else need("lm_head.weight"),
     )

@@ -51,12 +51,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "gpt_bigcode": {**SPECIAL, "n_inner": 48, "multi_query": True},
     "gpt_neox": {**SPECIAL, **ALL_HEADS},
     "gpt_oss": {**SPECIAL, **ALTERNATING, "head_dim": 8, "num_local_experts": 4},
-    "granite": {"embedding_multiplier": 2.0, "residual_multiplier": 0.5, "logits_scaling": 0.5},
     "granitemoe": {"num_local_experts": 4, "num_experts_per_tok": 2},
     "hunyuan_v1_dense": {**SPECIAL, "head_dim": 8},
     "minimax_m2": {**SPECIAL, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
     "ministral3": {**SPECIAL, "head_dim": 8},
-    "mistral": {"sliding_window": WINDOW},
     "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": WINDOW},
     "nemotron": SPECIAL,
     "olmo": SPECIAL,
@@ -76,10 +74,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "seed_oss": {**SPECIAL, "head_dim": 8},
     "smollm3": {**SPECIAL, "no_rope_layers": [1, 0]},
     "stablelm": {**SPECIAL, "partial_rotary_factor": 0.5, "qk_layernorm": True},
-    "starcoder2": {**SPECIAL, "sliding_window": WINDOW},
 }
 
-# "hf-mistral": some of them share a model type with a family that our decoder computes
+# "hf-qwen2": some of them share a model type with a family that our decoder computes
 HF_FAMILIES = {f"hf-{kind}": {"model_type": kind, **changes} for kind, changes in CONFIGS.items()}
 
 # their code or their layers leave no room for trees

@@ -36,14 +36,14 @@ def test_unknown_architectures_are_named(tmp_path: Path) -> None:
 
 
 def test_a_config_that_transformers_cannot_read_is_refused(tmp_path: Path) -> None:
-    save_family("hf-starcoder2", tmp_path)
-    change_config(tmp_path, model_type="starcoder77")
-    with pytest.raises(UnsupportedModel, match=r"(?s)Starcoder2ForCausalLM.*starcoder77"):
+    save_family("hf-phi3", tmp_path)
+    change_config(tmp_path, model_type="phi77")
+    with pytest.raises(UnsupportedModel, match=r"(?s)Phi3ForCausalLM.*phi77"):
         read_config(tmp_path)
 
 
 def test_values_that_transformers_refuses_are_named(tmp_path: Path) -> None:
-    save_family("hf-starcoder2", tmp_path)
+    save_family("hf-phi3", tmp_path)
     change_config(tmp_path, num_hidden_layers="many")
     with pytest.raises(UnsupportedModel, match=r"(?s)cannot read the config\.json.*many"):
         read_config(tmp_path)
@@ -84,9 +84,9 @@ def test_quantised_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
-    save_family("hf-starcoder2", tmp_path)
+    save_family("hf-phi3", tmp_path)
     change_config(tmp_path, num_hidden_layers=3)
-    with pytest.raises(UnsupportedModel, match=r"lacks \d+ tensors of a Starcoder2ForCausalLM"):
+    with pytest.raises(UnsupportedModel, match=r"lacks \d+ tensors of a Phi3ForCausalLM"):
         load_tiny(tmp_path)
     change_config(tmp_path, num_hidden_layers=2)
     weights = tmp_path / "model.safetensors"

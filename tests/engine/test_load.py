@@ -16,7 +16,7 @@ from umbrella_engine.stats import Stats
 
 def save_pair(folder: Path, draft_kind: str = "fim") -> PairConfig:
     for role, family, kind in (
-        ("target", "hf-starcoder2", "fim"),
+        ("target", "hf-phi3", "fim"),
         ("draft", "hf-gpt_bigcode", draft_kind),
     ):
         (folder / role).mkdir()

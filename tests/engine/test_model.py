@@ -8,7 +8,7 @@ import torch
 from tests.engine.tiny import FAMILIES, SMALL, VOCAB, load_tiny, save_family
 from umbrella_engine.errors import ContextOverflow, UnsupportedModel
 from umbrella_engine.language_model import LanguageModel
-from umbrella_engine.model_config import parse_model_config, read_model_config
+from umbrella_engine.model_config import ModelConfig, parse_model_config, read_model_config
 from umbrella_engine.tree import Tree
 
 IDS = [int(i) for i in torch.randint(0, VOCAB, (70,), generator=torch.Generator().manual_seed(3))]
@@ -37,7 +37,9 @@ def test_equals_transformers(family: str, tmp_path: Path) -> None:
     assert (last[0] - expected[-1]).abs().max() <= 1e-4
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3"])
+@pytest.mark.parametrize(
+    "family", ["llama", "qwen3", "granite", "mistral-window", "starcoder2-window"]
+)
 def test_tree_nodes_equal_their_paths(family: str, tmp_path: Path) -> None:
     reference = save_family(family, tmp_path)
     tree = Tree()
@@ -83,10 +85,9 @@ def test_overflow_is_refused_with_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel; our own decoder runs Llama"),
-        ({"sliding_window": 128}, "sliding window of 128"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel; our own decoder runs Granite"),
+        ({"sliding_window": 128}, "sliding window of 128 tokens in some"),
         ({"hidden_act": "gelu"}, "activation gelu"),
-        ({"architectures": ["MistralForCausalLM"], "max_position_embeddings": 8192}, "of 4096"),
         ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "dynamic RoPE"),
     ],
 )
@@ -94,6 +95,20 @@ def test_unsupported_models_are_named(change: dict[str, object], message: str) -
     raw = {**SMALL, "architectures": ["LlamaForCausalLM"], **change}
     with pytest.raises(UnsupportedModel, match=message):
         parse_model_config(raw, "config.json")
+
+
+def test_what_a_config_leaves_out_is_the_default_of_its_family() -> None:
+    def parsed(architecture: str, **changes: object) -> ModelConfig:
+        return parse_model_config({**SMALL, "architectures": [architecture], **changes}, "")
+
+    mistral = parsed("MistralForCausalLM", max_position_embeddings=8192)
+    assert mistral.window == 4096
+    assert parsed("MistralForCausalLM", max_position_embeddings=4096).window is None
+    starcoder = parsed("Starcoder2ForCausalLM")
+    assert (starcoder.activation, starcoder.tied_head) == ("gelu_pytorch_tanh", True)
+    assert (starcoder.layer_norm, starcoder.gated, starcoder.norm_eps) == (True, False, 1e-5)
+    assert parsed("GraniteForCausalLM").scale == 1.0
+    assert parsed("LlamaForCausalLM").scale == 8**-0.5
 
 
 def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:

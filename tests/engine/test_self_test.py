@@ -64,7 +64,7 @@ BROKEN: dict[str, tuple[type, str, Callable[..., Any]]] = {
 }
 
 
-@pytest.mark.parametrize("family", ["hf-starcoder2", "hf-gpt_oss", "hf-deepseek_v2"])
+@pytest.mark.parametrize("family", ["hf-phi3", "hf-gpt_oss", "hf-deepseek_v2"])
 def test_the_self_test_notices(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,16 +82,16 @@ def test_the_self_test_notices(
 def test_a_window_that_the_code_ignores_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_family("hf-starcoder2", tmp_path)
+    save_family("hf-phi3", tmp_path)
     monkeypatch.setattr(hf_config, "_windows", lambda _text: (12, 12))
-    with pytest.raises(UnsupportedModel, match=r"layer 0 of Starcoder2.* over 10 tokens.* says 12"):
+    with pytest.raises(UnsupportedModel, match=r"layer 0 of Phi3.* over 10 tokens.* says 12"):
         load_tiny(tmp_path)
 
 
 def test_layers_of_another_shape_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_family("hf-starcoder2", tmp_path)
+    save_family("hf-phi3", tmp_path)
     monkeypatch.setattr(hf_config, "_cached_shape", lambda _text: (1, 8, 8))
     with pytest.raises(UnsupportedModel, match=r"\(2, 8\).* the cache has room for \[\(1, 8\)"):
         load_tiny(tmp_path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.engine.hf_families import HF_FAMILIES, REFUSED
+from tests.engine.hf_families import HF_FAMILIES, REFUSED, SPECIAL, WINDOW
 from umbrella_engine.families import load_decoder, read_config
 from umbrella_engine.interface import ChatFormat, FimTokens
 from umbrella_engine.kv_cache import KVCache
@@ -55,7 +55,15 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "model_type": "llama",
         "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0},
     },
+    "granite": {
+        "model_type": "granite",
+        "embedding_multiplier": 2.0,
+        "residual_multiplier": 0.4,
+        "attention_multiplier": 0.3,
+        "logits_scaling": 0.5,
+    },
     "mistral": {"model_type": "mistral", "sliding_window": None, "head_dim": 16},
+    "mistral-window": {"model_type": "mistral", "sliding_window": WINDOW},
     "qwen2": {"model_type": "qwen2"},
     "qwen2-yarn": {
         "model_type": "qwen2",
@@ -67,6 +75,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
         },
     },
     "qwen3": {"model_type": "qwen3", "head_dim": 16},
+    "starcoder2": {"model_type": "starcoder2", **SPECIAL},
+    "starcoder2-window": {
+        "model_type": "starcoder2",
+        **SPECIAL,
+        "sliding_window": WINDOW,
+        "tie_word_embeddings": False,
+    },
 }
 
 

@@ -15,14 +15,16 @@ from umbrella_engine.attention.reference import ReferenceAttention
 class FlashAttention:
     """Causal chunks through `scaled_dot_product_attention`'s fused kernels; see `Attention`."""
 
-    def __init__(self, group: int, dtype: torch.dtype) -> None:
-        """`group` is n_heads // n_kv_heads."""
-        self._reference = ReferenceAttention(group, dtype)
+    def __init__(self, group: int, dtype: torch.dtype, window: int | None = None) -> None:
+        """See `ReferenceAttention`."""
+        self._reference = ReferenceAttention(group, dtype, window)
+        self._window = window
 
     def prepare(self, tail: Tensor, length: int) -> Tensor | None:
         """Give the causal mask by its name where the tail is one, else what `reference` wants."""
         n, n_tail = tail.shape
-        if n == n_tail and bool(torch.equal(tail, torch.ones_like(tail).tril())):
+        near = self._window is None or length <= self._window
+        if near and n == n_tail and bool(torch.equal(tail, torch.ones_like(tail).tril())):
             causal: Tensor = causal_lower_right(n, length)
             return causal
         return self._reference.prepare(tail, length)

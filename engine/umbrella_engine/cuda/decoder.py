@@ -14,6 +14,7 @@ from torch import Tensor
 from umbrella_engine.cuda.graphs import Graph
 from umbrella_engine.cuda.inputs import MAX_ROWS, Inputs
 from umbrella_engine.cuda.kernels import ends, products
+from umbrella_engine.cuda.tables import tables
 from umbrella_engine.cuda.tiles import (
     PRESETS,
     Tile,
@@ -54,7 +55,9 @@ class FusedDecoder:
             self.inputs,
             exact=self.dtype == torch.float32,
             options=self._launch_options(),
+            window=config.window if config.window and config.window < self.cache.capacity else 0,
         )
+        self._tables = tables(plain)
         programs = config.vocab // 16 + 1
         self.best = self._empty(rows, programs, dtype=single)
         self.best_at = self._empty(rows, programs, dtype=torch.int32)
@@ -98,7 +101,7 @@ class FusedDecoder:
             self._add(
                 preset, tiles.output, self._mixed, layer.output, layer.output_bias, self._sums_post
             )
-            self._gate(preset, tiles, layer)
+            self._gate(preset, tiles, index, layer)
             self._add(preset, tiles.down, self._inner, layer.down, layer.down_bias, self._sums)
         self._choose(preset, tiles, logits=logits)
 
@@ -130,6 +133,10 @@ class FusedDecoder:
             **self._launch_options(),
         }
 
+    def _adds(self, bias: Tensor | None) -> bool:
+        """Whether a bias is added by itself; behind a layer norm it is part of a table."""
+        return bias is not None and not self.config.layer_norm
+
     def _sum_options(self, tile: Tile) -> dict[str, int]:
         parts = self.config.hidden // tile.n
         return {"PARTS": parts, "PARTS_POW2": triton.next_power_of_2(parts)}
@@ -138,7 +145,8 @@ class FusedDecoder:
         hidden = self.config.hidden
         ends.embed_kernel[(preset,)](
             self.inputs.ids, self.plain.weights.embedding, self._x, self._sums,
-            HIDDEN=hidden, BLOCK=triton.next_power_of_2(hidden),
+            HIDDEN=hidden, SCALE=self.config.embedding_scale, LAYER=self.config.layer_norm,
+            BLOCK=triton.next_power_of_2(hidden),
             **self._sum_options(tiles.down), **self._launch_options(),
         )  # fmt: skip
 
@@ -147,13 +155,14 @@ class FusedDecoder:
         columns = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
         nothing = self._x
         products.qkv_kernel[(columns // tile.n,)](
-            self._x, layer.qkv, _or(layer.qkv_bias, nothing), layer.input_norm, self._sums,
+            self._x, layer.qkv, self._tables.qkv[index], layer.input_norm, self._sums,
             _or(layer.q_norm, nothing), _or(layer.k_norm, nothing), self.plain.cos, self.plain.sin,
             inputs.positions, inputs.start, inputs.lane,
             self._queries, cache.keys[index], cache.values[index],
             config.norm_eps, inputs.n_rows, cache.keys.stride(1), cache.capacity,
             N_HEADS=config.n_heads, N_KV=config.n_kv_heads, HEAD_DIM=config.head_dim,
-            HAS_BIAS=layer.qkv_bias is not None, QK_NORM=layer.q_norm is not None,
+            HAS_BIAS=self._adds(layer.qkv_bias), LAYER=config.layer_norm,
+            QK_NORM=layer.q_norm is not None,
             **self._sum_options(tiles.down), **self._tile_options(preset, tile, config.hidden),
         )  # fmt: skip
 
@@ -167,24 +176,29 @@ class FusedDecoder:
         hidden = self.config.hidden
         products.residual_kernel[(hidden // tile.n, tile.splits)](
             x, weight, _or(bias, x), self._x, sums, self._parts, self._arrived, self.inputs.n_rows,
-            N=hidden, HAS_BIAS=bias is not None, SPLITS=tile.splits, MAX_ROWS=MAX_ROWS,
+            N=hidden, HAS_BIAS=bias is not None, SCALE=self.config.residual_scale,
+            LAYER=self.config.layer_norm, SPLITS=tile.splits, MAX_ROWS=MAX_ROWS,
             **self._tile_options(preset, tile, weight.shape[1]),
         )  # fmt: skip
 
-    def _gate(self, preset: int, tiles: Tiles, layer: LayerWeights) -> None:
+    def _gate(self, preset: int, tiles: Tiles, index: int, layer: LayerWeights) -> None:
         config, tile = self.config, tiles.gated
-        products.gated_kernel[(2 * config.intermediate // tile.n,)](
-            self._x, layer.gate_up, layer.post_norm, self._sums_post, self._inner,
-            config.norm_eps, self.inputs.n_rows, INNER=config.intermediate,
+        products.gated_kernel[(layer.gate_up.shape[0] // tile.n,)](
+            self._x, layer.gate_up, self._tables.gate_up[index], layer.post_norm, self._sums_post,
+            self._inner, config.norm_eps, self.inputs.n_rows,
+            INNER=config.intermediate, GATED=config.gated,
+            GELU=config.activation == "gelu_pytorch_tanh",
+            HAS_BIAS=self._adds(layer.gate_up_bias), LAYER=config.layer_norm,
             **self._sum_options(tiles.output), **self._tile_options(preset, tile, config.hidden),
         )  # fmt: skip
 
     def _choose(self, preset: int, tiles: Tiles, *, logits: bool) -> None:
         config, weights, programs = self.config, self.plain.weights, self.programs(preset)
         ends.head_kernel[(programs,)](
-            self._x, weights.head, weights.norm, self._sums, self.logits,
+            self._x, weights.head, self._tables.head, weights.norm, self._sums, self.logits,
             self.best, self.best_at, self._total, config.norm_eps, self.inputs.n_rows, config.vocab,
-            LOGITS=logits, **self._sum_options(tiles.down),
+            LOGITS=logits, SCALE=config.logits_scale, LAYER=config.layer_norm,
+            **self._sum_options(tiles.down),
             **self._tile_options(preset, tiles.head, config.hidden),
         )  # fmt: skip
         ends.choose_kernel[(preset,)](

@@ -28,8 +28,6 @@ def reason_against_device(device: torch.device) -> str:
 
 def reason_against(decoder: Decoder) -> str:
     """Say why a decoder is computed by plain torch; "" if the fused kernels take it."""
-    if any(layer.gate_up_bias is not None for layer in decoder.weights.layers):
-        return "its gated layers have biases"
     return reason_against_device(decoder.device) or obstacle(decoder.config)
 
 

@@ -94,6 +94,8 @@ def obstacle(config: ModelConfig) -> str:
     for name, size in (("hidden", config.hidden), ("inner", config.intermediate)):
         if size % MIN_COLUMNS:
             return f"its {name} size {size} is no multiple of {MIN_COLUMNS}"
+    if config.window is not None and config.window < PRESETS[-1]:
+        return f"its window of {config.window} tokens is shorter than a tree may be"
     return ""
 
 
@@ -106,7 +108,9 @@ def choose_tiles(config: ModelConfig, preset: int) -> Tiles:
     return Tiles(
         qkv=_fit(tiles.qkv, config.head_dim, config.hidden, least),
         output=_fit(tiles.output, config.hidden, config.n_heads * config.head_dim, least),
-        gated=_fit(tiles.gated, 2 * config.intermediate, config.hidden, least),
+        gated=_fit(
+            tiles.gated, config.intermediate * (2 if config.gated else 1), config.hidden, least
+        ),
         down=_fit(tiles.down, config.hidden, config.intermediate, least),
         head=_fit(tiles.head, 0, config.hidden, least),
     )

@@ -47,7 +47,7 @@ class TreeAttention:
         config, inputs, cut = self._config, self._inputs, self.stretches[preset]
         blocks = -(-config.n_heads // config.n_kv_heads * preset // cut.rows)
         partial, top, weight = self._partials(cut, blocks, queries.device)
-        scale = config.head_dim**-0.5 * LOG2_E
+        scale = config.scale * LOG2_E
         # tanh through powers of two: see `kernels.attention.split_kernel`
         scale = 2.0 * scale / self._softcap if self._softcap else scale
         sizes = {

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,11 +42,41 @@ SIZES = {
 }
 
 
-def random_decoder(size: str, dtype: torch.dtype, architecture: str, capacity: int) -> Decoder:
+# architecture, what is switched on, whether all projections have biases
+VARIANTS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "granite": (
+        "GraniteForCausalLM",
+        {
+            "embedding_scale": 12.0,
+            "residual_scale": 0.22,
+            "attention_scale": 0.02,
+            "logits_scale": 0.125,
+        },
+        False,
+    ),
+    "llama with biases": ("LlamaForCausalLM", {}, True),
+    "mistral": ("MistralForCausalLM", {"window": 100}, False),
+    "starcoder2": (
+        "Starcoder2ForCausalLM",
+        {"layer_norm": True, "gated": False, "activation": "gelu_pytorch_tanh", "window": 300},
+        True,
+    ),
+}
+
+
+def random_decoder(
+    size: str,
+    dtype: torch.dtype,
+    architecture: str,
+    capacity: int,
+    *,
+    biases: bool = False,
+    **changes: Any,
+) -> Decoder:
     """Two layers of a given size with random weights and a cache full of noise."""
     hidden, heads, kv, head, inner, vocab = SIZES[size]
     sizes = (2, hidden, heads, kv, head, inner, vocab)
-    config = ModelConfig(architecture, *sizes, 1e-6, 32768, 1e6, None, False, {})
+    config = ModelConfig(architecture, *sizes, 1e-6, 32768, 1e6, None, False, {}, **changes)
     generator = torch.Generator(device=GPU).manual_seed(1)
     queries, keys = heads * head, kv * head
     shapes = {
@@ -56,6 +87,8 @@ def random_decoder(size: str, dtype: torch.dtype, architecture: str, capacity: i
         "gate_proj": (inner, hidden),
         "up_proj": (inner, hidden),
         "down_proj": (hidden, inner),
+        "c_fc": (inner, hidden),
+        "c_proj": (hidden, inner),
         "embed_tokens": (vocab, hidden),
         "lm_head": (vocab, hidden),
     }
@@ -63,25 +96,28 @@ def random_decoder(size: str, dtype: torch.dtype, architecture: str, capacity: i
 
     def read(name: str) -> torch.Tensor | None:
         part, kind = name.split(".")[-2:]
-        if kind == "bias" and (qwen3 or part not in {"q_proj", "k_proj", "v_proj"}):
+        own = not qwen3 and part in {"q_proj", "k_proj", "v_proj"}
+        has_bias = config.layer_norm if "norm" in part else biases or own
+        if kind == "bias" and not has_bias:
             return None
         if part in {"q_norm", "k_norm"}:
             shape: tuple[int, ...] = (head,)
             if not qwen3:
                 return None
         elif kind == "bias":
-            shape = shapes[part][:1]
+            shape = shapes.get(part, (hidden,))[:1]
         else:
             shape = shapes.get(part, (hidden,))
         noise = torch.randn(*shape, generator=generator, device=GPU)
-        scaled = noise * shape[-1] ** -0.5 if len(shape) > 1 else 1 + 0.3 * noise
+        scaled = noise * shape[-1] ** -0.5 if len(shape) > 1 else (kind != "bias") + 0.3 * noise
         return scaled.to(dtype)
 
     cache = KVCache(config, 2, capacity, dtype, GPU)
     cache.keys.normal_(generator=generator)
     cache.values.normal_(generator=generator)
     weights = pack_weights(config, read)
-    return Decoder(config, weights, cache, ReferenceAttention(heads // kv, dtype))
+    attention = ReferenceAttention(heads // kv, dtype, config.window)
+    return Decoder(config, weights, cache, attention)
 
 
 def random_tail(n: int, n_tail: int, generator: torch.Generator) -> torch.Tensor:
@@ -102,12 +138,26 @@ def distance(ours: torch.Tensor, reference: torch.Tensor) -> float:
 def test_a_pass_equals_the_plain_decoder(
     size: str, dtype: torch.dtype, limit: float, architecture: str
 ) -> None:
-    from umbrella_engine.cuda.assemble import fuse
-    from umbrella_engine.cuda.decoder import FusedDecoder
+    check_passes(random_decoder(size, dtype, architecture, capacity=700), limit)
 
-    plain = random_decoder(size, dtype, architecture, capacity=700)
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize("size", ["tiny", "0.5B", "1.5B"])
+def test_a_pass_of_each_family_equals_the_plain_decoder(
+    size: str, dtype: torch.dtype, limit: float, variant: str
+) -> None:
+    architecture, changes, biases = VARIANTS[variant]
+    plain = random_decoder(size, dtype, architecture, capacity=700, biases=biases, **changes)
+    check_passes(plain, limit)
+
+
+def check_passes(plain: Decoder, limit: float) -> None:
+    from umbrella_engine.cuda.assemble import fuse
+    from umbrella_engine.cuda.support import reason_against
+
+    assert not reason_against(plain)
     fused = fuse(plain)
-    assert isinstance(fused, FusedDecoder)
     generator = torch.Generator().manual_seed(1)
     for n, start, n_tail in ROWS:
         ids = torch.randint(0, plain.config.vocab, (n,), generator=generator)

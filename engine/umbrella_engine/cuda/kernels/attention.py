@@ -11,12 +11,23 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
+MAX_DEPTH = tl.constexpr(64)  # of a row below the slots that all rows share
+
 
 @triton.jit
 def stretch(length, split, SPLITS: tl.constexpr, BLOCK_S: tl.constexpr):
     """First and last slot of one of SPLITS equal stretches, in whole blocks."""
     each = tl.cdiv(tl.cdiv(length, BLOCK_S), SPLITS) * BLOCK_S
     return split * each, tl.minimum((split + 1) * each, length)
+
+
+@triton.jit
+def nearest(shared, window, BLOCK_S: tl.constexpr, WINDOW: tl.constexpr):
+    """First slot of the first block that the window of some row may reach."""
+    first = shared * 0
+    if WINDOW:
+        first = tl.maximum(shared - window + 1, 0) // BLOCK_S * BLOCK_S
+    return first
 
 
 @triton.jit
@@ -107,7 +118,10 @@ def split_kernel(
         if PREFETCH:
             if block == 0:
                 base = tl.load(lane).to(tl.int64) * lane_stride + head_base
-                low, high = stretch(tl.load(prefix) + tl.load(tail), split, SPLITS, BLOCK_S)
+                first = nearest(tl.load(prefix), window, BLOCK_S, WINDOW)
+                reach = tl.load(prefix) + tl.load(tail) - first
+                low, high = stretch(reach, split, SPLITS, BLOCK_S)
+                low, high = low + first, high + first
                 lines = tl.arange(0, 2) * (HEAD_DIM // 2)
                 for start in tl.range(low, high, BLOCK_S):
                     slot = tl.minimum(start + s, high - 1)
@@ -129,23 +143,32 @@ def split_kernel(
     shared = tl.load(prefix)
     length = shared + tl.load(tail)
     base = tl.load(lane).to(tl.int64) * lane_stride + head_base
-    low, high = stretch(length, split, SPLITS, BLOCK_S)
-    clear = low
-    if not WINDOW:  # whole blocks of the prefix need no mask
-        clear = tl.maximum(low, tl.minimum(high, shared) // BLOCK_S * BLOCK_S)
+    first = nearest(shared, window, BLOCK_S, WINDOW)
+    low, high = stretch(length - first, split, SPLITS, BLOCK_S)
+    low, high = low + first, high + first
+    # whole blocks of the prefix in the window of every row need no mask: those from near to clear
+    near = low
+    if WINDOW:
+        near = tl.cdiv(tl.maximum(shared + MAX_DEPTH - window, 0), BLOCK_S) * BLOCK_S
+        near = tl.minimum(tl.maximum(near, low), tl.maximum(high, low))
+    clear = tl.maximum(near, tl.minimum(high, shared) // BLOCK_S * BLOCK_S)
     top = tl.full((BLOCK_R,), float("-inf"), dtype=tl.float32)
     weight = tl.zeros((BLOCK_R,), dtype=tl.float32)
     acc = tl.zeros((BLOCK_R, HEAD_DIM), dtype=tl.float32)
-    for start in tl.range(low, clear, BLOCK_S, num_stages=STAGES):
+    for start in tl.range(near, clear, BLOCK_S, num_stages=STAGES):
         at = base + (start + s)[:, None] * HEAD_DIM + d[None, :]
         key, value = tl.load(keys + at), tl.load(values + at)
         top, weight, acc = attend(
             query, key, value, top, top, weight, acc, log2_scale, softcap, False, SOFTCAP, EXACT
         )
-    if clear < high:
+    masked = near - low + high - clear
+    if masked > 0:
         word = tl.load(words + token, mask=real, other=0)
         position = shared + tl.load(depths + token, mask=real, other=0)
-        for start in tl.range(clear, high, BLOCK_S, num_stages=1):
+        for done in tl.range(0, masked, BLOCK_S, num_stages=1):
+            start = clear + done
+            if WINDOW:
+                start = tl.where(low + done < near, low + done, start - (near - low))
             slot = start + s
             held = slot < length
             at = base + slot[:, None] * HEAD_DIM + d[None, :]
@@ -155,8 +178,8 @@ def split_kernel(
             bit = (word[:, None] >> node[None, :]) & 1
             seen = held[None, :] & ((slot < shared)[None, :] | (bit == 1))
             if WINDOW:
-                near = position[:, None] - slot[None, :] < window
-                seen = seen & ((slot >= shared)[None, :] | near)
+                close = position[:, None] - slot[None, :] < window
+                seen = seen & ((slot >= shared)[None, :] | close)
             top, weight, acc = attend(
                 query, key, value, seen, top, weight, acc, log2_scale, softcap, True, SOFTCAP, EXACT
             )

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
-from umbrella_engine.cuda.kernels.products import begin, product, row_scale
+from umbrella_engine.cuda.kernels.products import ROWS, begin, normed, product
 
 
 @triton.jit
@@ -14,12 +14,17 @@ def embed_kernel(
     x,
     ssq,
     HIDDEN: tl.constexpr,
+    SCALE: tl.constexpr,
+    LAYER: tl.constexpr,
     BLOCK: tl.constexpr,
     PARTS: tl.constexpr,
     PARTS_POW2: tl.constexpr,
     PDL: tl.constexpr,
 ):
-    """X [rows, HIDDEN] = table[ids], with the sum of squares in the first of PARTS partials."""
+    """X [rows, HIDDEN] = SCALE · table[ids], with what the next norm needs in PARTS partials.
+
+    The first holds the sum of squares, or with LAYER all squared deviations; all hold the mean.
+    """
     if PDL:
         gdc_launch_dependents()
         gdc_wait()
@@ -28,9 +33,17 @@ def embed_kernel(
     inside = column < HIDDEN
     token = tl.load(ids + row).to(tl.int64)
     values = tl.load(table + token * HIDDEN + column, mask=inside, other=0.0)
+    if SCALE != 1.0:
+        values = (values.to(tl.float32) * SCALE).to(x.dtype.element_ty)
     tl.store(x + row * HIDDEN + column, values, mask=inside)
     part = tl.arange(0, PARTS_POW2)
-    squares = tl.sum(values.to(tl.float32) * values.to(tl.float32), axis=0)
+    wide = values.to(tl.float32)
+    if LAYER:
+        mean = tl.sum(wide, axis=0) / HIDDEN
+        means = tl.zeros((PARTS_POW2,), tl.float32) + mean
+        tl.store(ssq + ROWS * PARTS + row * PARTS + part, means, mask=part < PARTS)
+        wide = tl.where(inside, wide - mean, 0.0)
+    squares = tl.sum(wide * wide, axis=0)
     tl.store(ssq + row * PARTS + part, tl.where(part == 0, squares, 0.0), mask=part < PARTS)
 
 
@@ -38,6 +51,7 @@ def embed_kernel(
 def head_kernel(
     x,
     w,
+    table,
     gain,
     ssq,
     logits,
@@ -48,6 +62,8 @@ def head_kernel(
     n_rows,
     VOCAB,
     LOGITS: tl.constexpr,
+    SCALE: tl.constexpr,
+    LAYER: tl.constexpr,
     K: tl.constexpr,
     PARTS: tl.constexpr,
     PARTS_POW2: tl.constexpr,
@@ -64,6 +80,7 @@ def head_kernel(
 ):
     """Norm and output head. Each program leaves the best of its columns; logits where wanted.
 
+    With LAYER `table` is what `normed` wants; logits are times SCALE.
     logits: [rows, VOCAB]; best, best_at and total (sum of exponentials below the best): [rows,
     programs].
     """
@@ -76,7 +93,9 @@ def head_kernel(
     acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
-    acc = acc * row_scale(ssq, m, eps, K, PARTS, PARTS_POW2)[:, None]
+    acc = normed(acc, table, row, ssq, m, eps, VOCAB, K, PARTS, PARTS_POW2, LAYER)
+    if SCALE != 1.0:
+        acc *= SCALE
     real = m < tl.load(n_rows)
     if LOGITS:
         at = logits + m[:, None].to(tl.int64) * VOCAB + n[None, :]

@@ -17,6 +17,8 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
+ROWS = tl.constexpr(64)  # of a table of partial sums
+
 
 @triton.jit
 def begin(
@@ -57,6 +59,52 @@ def row_scale(ssq, m, eps, K: tl.constexpr, PARTS: tl.constexpr, PARTS_POW2: tl.
         ssq + m[:, None] * PARTS + parts[None, :], mask=parts[None, :] < PARTS, other=0.0
     )
     return tl.rsqrt(tl.sum(total, axis=1) / K + eps)
+
+
+@triton.jit
+def normed(
+    acc,
+    table,
+    rows,
+    ssq,
+    m,
+    eps,
+    OUT,
+    K: tl.constexpr,
+    PARTS: tl.constexpr,
+    PARTS_POW2: tl.constexpr,
+    LAYER: tl.constexpr,
+):
+    """Turn products of rows x times gain into those of normed x: RMS norm, with LAYER layer norm.
+
+    W (gain (x - mean) s + shift) + bias = s (W gain x - mean W gain) + (W shift + bias); `table`
+    [2, OUT] holds W gain and the last sum. Squared deviations of each row's parts lie in `ssq`
+    [rows, PARTS], the parts' means ROWS rows further on.
+    """
+    if LAYER:
+        part = tl.arange(0, PARTS_POW2)
+        inside = (part < PARTS)[None, :]
+        at = ssq + m[:, None] * PARTS + part[None, :]
+        means = tl.load(at + ROWS * PARTS, mask=inside, other=0.0)
+        mean = (tl.sum(means, axis=1) / PARTS)[:, None]
+        away = tl.where(inside, means - mean, 0.0)
+        squares = tl.load(at, mask=inside, other=0.0) + away * away * (K // PARTS)
+        scale = tl.rsqrt(tl.sum(squares, axis=1) / K + eps)[:, None]
+        gains, shifts = tl.load(table + rows)[None, :], tl.load(table + OUT + rows)[None, :]
+        acc = (acc - mean * gains) * scale + shifts
+    else:
+        acc = acc * row_scale(ssq, m, eps, K, PARTS, PARTS_POW2)[:, None]
+    return acc
+
+
+@triton.jit
+def activate(x, GELU: tl.constexpr):
+    """SiLU, or GELU by its tanh formula: both are x times a sigmoid."""
+    if GELU:
+        inner = 1.5957691216057308 * (x + 0.044715 * x * x * x)  # 2 * sqrt(2 / pi)
+    else:
+        inner = x
+    return x / (1.0 + tl.exp(-inner))
 
 
 @triton.jit
@@ -147,6 +195,7 @@ def qkv_kernel(
     N_KV: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     HAS_BIAS: tl.constexpr,
+    LAYER: tl.constexpr,
     QK_NORM: tl.constexpr,
     K: tl.constexpr,
     PARTS: tl.constexpr,
@@ -164,6 +213,7 @@ def qkv_kernel(
 ):
     """Norm, QKV projection, bias, head norms, rotation; queries out, keys and values to the cache.
 
+    With LAYER `bias` is the table that `normed` wants.
     A program owns BLOCK_N // 2 columns of the first and the matching ones of the second half of one
     head, so that rotation needs no exchange. Head norms need BLOCK_N == HEAD_DIM.
     """
@@ -179,7 +229,8 @@ def qkv_kernel(
     acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
-    acc = acc * row_scale(ssq, m, eps, K, PARTS, PARTS_POW2)[:, None]
+    columns: tl.constexpr = (N_HEADS + 2 * N_KV) * HEAD_DIM
+    acc = normed(acc, bias, row, ssq, m, eps, columns, K, PARTS, PARTS_POW2, LAYER)
     if HAS_BIAS:
         acc += tl.load(bias + row)[None, :].to(tl.float32)
     a, b = tl.split(tl.reshape(acc, (BLOCK_M, half, 2)))
@@ -214,12 +265,17 @@ def qkv_kernel(
 def gated_kernel(
     x,
     w,
+    bias,
     gain,
     ssq,
     out,
     eps,
     n_rows,
     INNER: tl.constexpr,
+    GATED: tl.constexpr,
+    GELU: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+    LAYER: tl.constexpr,
     K: tl.constexpr,
     PARTS: tl.constexpr,
     PARTS_POW2: tl.constexpr,
@@ -234,23 +290,32 @@ def gated_kernel(
     EARLY: tl.constexpr,
     EXACT: tl.constexpr,
 ):
-    """Norm, gate and up projections, SiLU(gate) · up. w: [2 · INNER, K], gate rows first.
+    """Norm, gate and up projections, activated gate · up. w: [2 · INNER, K], gate rows first.
 
-    A program owns BLOCK_N // 2 gate rows and the matching up rows.
+    A program owns BLOCK_N // 2 gate rows and the matching up rows. Where nothing is GATED there
+    are up rows only, which are activated. With LAYER `bias` is the table that `normed` wants.
     """
-    half: tl.constexpr = BLOCK_N // 2
+    columns: tl.constexpr = BLOCK_N // 2 if GATED else BLOCK_N
     pair = tl.arange(0, BLOCK_N)
-    first = tl.program_id(0) * half
-    row = first + pair // 2 + (pair % 2) * INNER
+    first = tl.program_id(0) * columns
+    if GATED:
+        row = first + pair // 2 + (pair % 2) * INNER
+    else:
+        row = first + pair
     m = tl.arange(0, BLOCK_M)
     begin(w, row, 0, K, BYTES, LINES, PDL, EARLY)
     acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
-    acc = acc * row_scale(ssq, m, eps, K, PARTS, PARTS_POW2)[:, None]
-    gate, up = tl.split(tl.reshape(acc, (BLOCK_M, half, 2)))
-    mixed = gate / (1.0 + tl.exp(-gate)) * up
-    at = out + m[:, None] * INNER + (first + tl.arange(0, half))[None, :]
+    acc = normed(acc, bias, row, ssq, m, eps, INNER, K, PARTS, PARTS_POW2, LAYER)
+    if HAS_BIAS:
+        acc += tl.load(bias + row)[None, :].to(tl.float32)
+    if GATED:
+        gate, up = tl.split(tl.reshape(acc, (BLOCK_M, columns, 2)))
+        mixed = activate(gate, GELU) * up
+    else:
+        mixed = activate(acc, GELU)
+    at = out + m[:, None] * INNER + (first + tl.arange(0, columns))[None, :]
     tl.store(at, mixed.to(out.dtype.element_ty), mask=(m < tl.load(n_rows))[:, None])
 
 
@@ -266,6 +331,8 @@ def residual_kernel(
     n_rows,
     N: tl.constexpr,
     HAS_BIAS: tl.constexpr,
+    SCALE: tl.constexpr,
+    LAYER: tl.constexpr,
     SPLITS: tl.constexpr,
     MAX_ROWS: tl.constexpr,
     K: tl.constexpr,
@@ -280,8 +347,9 @@ def residual_kernel(
     EARLY: tl.constexpr,
     EXACT: tl.constexpr,
 ):
-    """Residual [rows, N] += x [rows, K] by w [N, K]; sums of squares to ssq [rows, programs].
+    """Residual [rows, N] += SCALE · x [rows, K] by w [N, K], and what the next norm needs.
 
+    That is sums of squares to ssq [rows, programs], or with LAYER squared deviations and means.
     With SPLITS > 1 several programs share the inner dimension; the last of them to finish adds the
     parts up in their order. partial: [SPLITS, MAX_ROWS, N] fp32; arrived: [programs], zero.
     """
@@ -314,10 +382,17 @@ def residual_kernel(
             tl.store(arrived + program, 0)
         if HAS_BIAS:
             acc += tl.load(bias + n)[None, :].to(tl.float32)
+        if SCALE != 1.0:
+            acc *= SCALE
         at = residual + m[:, None] * N + n[None, :]
         total = (tl.load(at, mask=real[:, None], other=0.0).to(tl.float32) + acc).to(
             residual.dtype.element_ty
         )
         tl.store(at, total, mask=real[:, None])
-        squares = tl.sum(total.to(tl.float32) * total.to(tl.float32), axis=1)
-        tl.store(ssq + m * (N // BLOCK_N) + program, squares, mask=real)
+        parts: tl.constexpr = N // BLOCK_N
+        rounded = total.to(tl.float32)
+        if LAYER:
+            mean = tl.sum(rounded, axis=1) / BLOCK_N
+            tl.store(ssq + ROWS * parts + m * parts + program, mean, mask=real)
+            rounded -= mean[:, None]
+        tl.store(ssq + m * parts + program, tl.sum(rounded * rounded, axis=1), mask=real)
