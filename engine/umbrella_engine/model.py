@@ -5,6 +5,7 @@ and returns logits. It knows nothing of trees, prompts or policies: positions an
 the newest slots are handed in. Shapes: n rows, h heads, k key heads, d head_dim.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -17,7 +18,7 @@ from umbrella_engine.model_config import ModelConfig
 from umbrella_engine.rope import rope_tables, rotate
 from umbrella_engine.weights import DecoderWeights, LayerWeights
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
     "gelu_pytorch_tanh": partial(functional.gelu, approximate="tanh"),
 }

@@ -63,7 +63,7 @@ def parts(decoder: FusedDecoder, preset: int) -> dict[str, Callable[[], None]]:
                 preset, tiles.output, decoder._mixed, layer.output, None, decoder._sums_post
             )
         ),
-        "gated": each(lambda _, layer: decoder._gate(preset, tiles, layer)),
+        "gated": each(lambda i, layer: decoder._gate(preset, tiles, i, layer)),
         "down": each(
             lambda _, layer: decoder._add(
                 preset, tiles.down, decoder._inner, layer.down, None, decoder._sums

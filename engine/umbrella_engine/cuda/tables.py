@@ -52,4 +52,4 @@ def tables(decoder: Decoder) -> Tables:
 def through(weight: Tensor, x: Tensor) -> Tensor:
     """Multiply a weight [out, in] by x [in] in fp32, a block of rows at a time."""
     wide = x.float()
-    return torch.cat([block.float() @ wide for block in weight.split(4096)])
+    return torch.cat([block.float() @ wide for block in torch.split(weight, 4096)])
