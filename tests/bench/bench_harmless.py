@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.bench.holes import from_folder
+from umbrella_daemon.bench.holes import from_folder
 from umbrella_daemon.resident.postprocess import Shown, settle
 from umbrella_daemon.settings import CompletionSettings
 from umbrella_daemon.wire import Complete

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.bench.holes import Hole, from_folder, humaneval, languages
+from umbrella_daemon.bench.holes import Hole, from_folder, humaneval, languages
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.prompt import build_prompt

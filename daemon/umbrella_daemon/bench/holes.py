@@ -1,19 +1,26 @@
-"""Holes for measuring quality: places in real code, and what stood there.
+"""Holes in real code: places, and what stood there.
 
-From HumanEval's single-line infilling (a JSON-lines file, gzipped or not) and from the source files
-of a folder. A hole is known by its kind: `line` a whole line, `line-end` the rest of a line from a
-word's start, `mid-word` from within a word, `statement` a line whose first word is typed, `block`
-the body below a line that opens one. The same seed cuts the same holes.
+From a file in the form of HumanEval's infilling sets (JSON lines, gzipped or not) and from the
+source files of a folder. A hole is known by its kind: `given` as the file has it, `line` a whole
+line, `line-end` the rest of a line from a word's start, `mid-word` from within a word, `statement`
+a line whose first word is typed, `block` the body below a line that opens one. The same seed cuts
+the same holes.
 """
 
 import gzip
-import json
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
+
+from umbrella_daemon.bench.result import BenchError
+from umbrella_engine.tune.corpus import SKIPPED_FOLDERS
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 LANGUAGES: Final = {
     ".py": "python", ".js": "javascript", ".ts": "typescript", ".tsx": "typescriptreact",
@@ -37,33 +44,85 @@ class Hole:
     truth: str
 
 
+class Item(msgspec.Struct, frozen=True):
+    """A line of a file of holes, as HumanEval's infilling sets spell it; more fields may stand."""
+
+    prompt: str
+    suffix: str
+    canonical_solution: str
+    task_id: str = ""
+
+
+def given(path: Path, count: int) -> list[Hole]:
+    """Take evenly spread holes as a file has them. Raises BenchError where it has none."""
+    return [
+        Hole(
+            source=item.task_id or f"{path.name}:{number}",
+            language="python",
+            kind="given",
+            prefix=item.prompt,
+            suffix=item.suffix,
+            truth=item.canonical_solution,
+        )
+        for number, item in enumerate(_items(path, count))
+    ]
+
+
+def _items(path: Path, count: int) -> list[Item]:
+    """Read at most `count` items, evenly spread over the file."""
+    items = json_lines(path, Item)
+    return items[:: max(1, len(items) // max(1, count))][:count]
+
+
+def json_lines(path: Path, kind: type[T]) -> list[T]:
+    """Read a file of JSON lines, gzipped or not. Raises BenchError that says what is wrong."""
+    try:
+        data = path.read_bytes()
+        text = gzip.decompress(data) if path.suffix == ".gz" else data
+        found = msgspec.json.Decoder(kind).decode_lines(text)
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error}") from None
+    except msgspec.DecodeError as error:
+        fields = ", ".join(msgspec.structs.fields(kind)[n].name for n in range(_required(kind)))
+        raise BenchError(f"{path}: {error}; each line is a JSON object with {fields}") from None
+    if not found:
+        raise BenchError(f"{path} is empty; it takes a line of JSON for each item")
+    return found
+
+
+def _required(kind: type[msgspec.Struct]) -> int:
+    return sum(one.required for one in msgspec.structs.fields(kind))
+
+
 def humaneval(path: Path, count: int, seed: int = 11) -> list[Hole]:
     """Take evenly spread items: each as a whole line, and cut at a random column within it."""
-    data = path.read_bytes()
-    text = gzip.decompress(data) if path.suffix == ".gz" else data
-    items = [json.loads(line) for line in text.splitlines()]
     rng = random.Random(seed)
     holes = []
-    for item in items[:: max(1, len(items) // max(1, count))][:count]:
-        line, suffix = item["canonical_solution"].rstrip("\n"), "\n" + item["suffix"]
-        name = item["task_id"]
-        holes.append(Hole(name, "python", "line", item["prompt"], suffix, line))
+    for item in _items(path, count):
+        line, suffix = item.canonical_solution.rstrip("\n"), "\n" + item.suffix
+        name = item.task_id
+        holes.append(Hole(name, "python", "line", item.prompt, suffix, line))
         if len(line.strip()) < 3:
             continue
         start = len(line) - len(line.lstrip())
         column = rng.randrange(start + 1, len(line))
         inside = re.match(r"\w\w", line[column - 1 :])
         kind = "mid-word" if inside else "line-end"
-        prefix = item["prompt"] + line[:column]
+        prefix = item.prompt + line[:column]
         holes.append(Hole(name, "python", kind, prefix, suffix, line[column:]))
     return holes
 
 
 def from_folder(folder: Path, count: int, seed: int = 11) -> list[Hole]:
-    """Cut `count` holes of all kinds, in turn, from the source files below a folder."""
+    """Cut `count` holes of all kinds, in turn, from the source files below a folder.
+
+    Installed packages, caches and what begins with a dot are passed over.
+    """
     rng = random.Random(seed)
     files = sorted(
-        path for path in folder.rglob("*") if path.suffix in LANGUAGES and path.is_file()
+        path
+        for path in folder.rglob("*")
+        if path.suffix in LANGUAGES and path.is_file() and not _skipped(path.relative_to(folder))
     )
     holes: list[Hole] = []
     attempts = 0
@@ -77,6 +136,10 @@ def from_folder(folder: Path, count: int, seed: int = 11) -> list[Hole]:
         if hole is not None:
             holes.append(hole)
     return holes
+
+
+def _skipped(path: Path) -> bool:
+    return any(part in SKIPPED_FOLDERS or part.startswith(".") for part in path.parts)
 
 
 def _cut(text: str, kind: str, path: Path, rng: random.Random) -> Hole | None:

@@ -1,0 +1,97 @@
+"""`umbrella bench peers`: this engine and others over the same weights, taking turns in one run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from umbrella_daemon.bench import transformers_peer
+from umbrella_daemon.bench.code import Holes, ask_of
+from umbrella_daemon.bench.result import BenchError, Figure
+from umbrella_daemon.bench.session import Session
+from umbrella_daemon.bench.writing import Account, Ask, Writer, race
+from umbrella_daemon.settings import PromptSettings
+from umbrella_engine.hardware import choose_device
+
+TRAINED: Final = {True: "psm", False: "plain"}  # order of the prompt's parts, by what it can
+
+
+@dataclass
+class Race:
+    """Who takes part."""
+
+    session: Session
+    modes: Sequence[str]
+
+    def __post_init__(self) -> None:
+        """Refuse ways that nobody knows."""
+        if unknown := set(self.modes) - set(transformers_peer.MODES):
+            raise BenchError(
+                f"--modes knows no {', '.join(sorted(unknown))}; it takes "
+                f"{', '.join(transformers_peer.MODES)}"
+            )
+
+    def run(
+        self,
+        prompts: Path | None,
+        repository: Path | None,
+        *,
+        limit: int,
+        seed: int,
+        count: int,
+        seconds: float,
+    ) -> tuple[tuple[dict[str, Figure], ...], tuple[str, ...]]:
+        """Let everybody write behind every prompt; give a row each, and notes."""
+        session = self.session
+        asks = self._asks(Holes(prompts, repository, limit, seed), count)
+        writers = self._writers()
+        session.begin()
+        accounts = {writer.name: Account() for writer in writers}
+        for _, answers in race(writers, asks, count, seconds, session.advanced):
+            first = answers[writers[0].name].tokens
+            for name, written in answers.items():
+                accounts[name].written.append(written)
+                accounts[name].same += written.tokens == first
+        rows = tuple(accounts[writer.name].figures(writer.name) for writer in writers)
+        return rows, self._notes()
+
+    def _asks(self, holes: Holes, count: int) -> list[Ask]:
+        """Lay holes out as models were trained, the longest first: a compiled peer grows once."""
+        engine = self.session.engine
+        layout = TRAINED[engine.tokenizer.fim is not None]
+        settings = replace(self.session.settings.prompt, layout=layout, healing="none")
+        return self._longest_first(holes, settings, count)
+
+    def _longest_first(self, holes: Holes, settings: PromptSettings, count: int) -> list[Ask]:
+        engine = self.session.engine
+        asks = [
+            ask_of(hole, engine.tokenizer, settings, engine.info.context_tokens, count)
+            for hole in holes.cut()
+        ]
+        longest = max(range(len(asks)), key=lambda place: len(asks[place].ids))
+        return [asks.pop(longest), *asks]
+
+    def _writers(self) -> list[Writer]:
+        session = self.session
+        ours: list[Writer] = [*session.writers(plain=True)]
+        engine, folders = session.engine, session.loader.folders()
+        fim = engine.tokenizer.fim
+        prompt_ids = set() if fim is None else {fim.prefix, fim.suffix, fim.middle}
+        theirs = transformers_peer.writers(
+            folders["target"],
+            folders.get("draft"),
+            device=str(choose_device(session.settings.engine.device)),
+            dtype=engine.info.dtype,
+            # transformers' prompt lookup writes nothing where the prompt ends in a stop token
+            stop_ids=engine.tokenizer.stop_ids - prompt_ids,
+            modes=self.modes,
+        )
+        return [*ours, *theirs]
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = ["same text: as the first row's, token for token; low precision may flip near ties"]
+        if "assisted" in self.modes and self.session.loader.pair.draft is None:
+            notes.append("assisted was left out: the pair has no draft model")
+        return tuple(notes)

@@ -1,0 +1,112 @@
+"""transformers' ways of writing, over the same weights: plain, static cache, assisted, lookup.
+
+Each is asked as its documentation says, in the engine's precision, on the engine's device.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from umbrella_daemon.bench.writing import Ask, Written
+
+LOOKUP_TOKENS: Final = 10  # as transformers' own documentation has it
+MODES: Final = ("generate", "static cache", "prompt lookup", "assisted")
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersWriter:
+    """One way of calling `generate`, greedy."""
+
+    name: str
+    module: Any
+    stop_ids: tuple[int, ...]
+    options: Mapping[str, Any]
+
+    def write(self, ask: Ask, count: int) -> Written:
+        """Give at most `count` new tokens; a forward pass counts once for each call back."""
+        import torch
+
+        text = torch.tensor([list(ask.ids)], device=self.module.device)
+        clock = _Clock()
+        with torch.no_grad():
+            self.module.generate(
+                text,
+                attention_mask=torch.ones_like(text),
+                max_new_tokens=count,
+                do_sample=False,
+                eos_token_id=list(self.stop_ids),
+                pad_token_id=self.stop_ids[0],
+                streamer=clock,
+                **self.options,
+            )
+        return clock.written(set(self.stop_ids))
+
+
+class _Clock:
+    """What `generate` hands tokens to; the first call is the prompt."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._steps: list[tuple[float, list[int]]] = []
+        self._prompt_seen = False
+
+    def put(self, tokens: Any) -> None:
+        """Take the tokens of one step."""
+        if self._prompt_seen:
+            self._steps.append((time.perf_counter(), tokens.flatten().tolist()))
+        self._prompt_seen = True
+
+    def end(self) -> None:
+        """Nothing is left open."""
+
+    def written(self, stops: set[int]) -> Written:
+        """Give what came, without the token that ended it."""
+        total = (time.perf_counter() - self._began) * 1e3
+        tokens = [token for _, some in self._steps for token in some]
+        if tokens and tokens[-1] in stops:
+            tokens.pop()
+        first = (self._steps[0][0] - self._began) * 1e3 if self._steps else total
+        return Written(
+            tokens=tokens,
+            first_tokens=min(len(tokens), len(self._steps[0][1])) if self._steps else 0,
+            first_ms=first,
+            total_ms=total,
+            steps=len(self._steps),
+        )
+
+
+def writers(
+    target: Path,
+    draft: Path | None,
+    *,
+    device: str,
+    dtype: str,
+    stop_ids: Iterable[int],
+    modes: Iterable[str],
+) -> list[TransformersWriter]:
+    """Load the models and give a writer for each of `modes`; assisted needs a draft."""
+    module = _load(target, device, dtype)
+    options: dict[str, dict[str, Any]] = {
+        "generate": {},
+        "static cache": {"cache_implementation": "static"},
+        "prompt lookup": {"prompt_lookup_num_tokens": LOOKUP_TOKENS},
+    }
+    if draft is not None and "assisted" in modes:
+        options["assisted"] = {"assistant_model": _load(draft, device, dtype)}
+    stops = tuple(sorted(stop_ids))
+    return [
+        TransformersWriter(f"transformers, {mode}", module, stops, options[mode])
+        for mode in MODES
+        if mode in modes and mode in options
+    ]
+
+
+def _load(folder: Path, device: str, dtype: str) -> Any:
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    return loaded.to(device).eval()
