@@ -107,6 +107,6 @@ def _load(folder: Path, device: str, dtype: str) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     return loaded.to(device).eval()
