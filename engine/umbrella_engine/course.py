@@ -1,8 +1,7 @@
 """The course of one request: steps of the host, and of the device where it can go on alone.
 
-A host step verifies the tree of the drafters. It reads what is left of the prompt, pays owed bytes,
-judges samples, and takes long copies of earlier text; between those a device that can steps by
-itself (`device_steps`).
+A host step verifies the tree of the drafters. It reads what is left of the prompt, pays owed bytes
+and judges samples; behind that a device that can steps by itself (`device_steps`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from umbrella_engine.draft import Checkpoint, Draft
 from umbrella_engine.healing import Healing
 from umbrella_engine.language_model import Context
 from umbrella_engine.stats import Stats
-from umbrella_engine.tree import ROOT, Tree
+from umbrella_engine.tree import Tree
 from umbrella_engine.verify import Verifier, log_probabilities
 
 Step = tuple[list[int], list[float]]  # settled tokens and their log-probabilities
@@ -36,43 +35,32 @@ class Course:
 
         unread: the end of the prompt, in no lane yet. owed: bytes that must come first.
         """
-        tree = self._propose(room, owed)
         while room > 0:
             alone = len(unread) == 1 and self.context.length > 0 and not owed
-            if self.device and alone and not self._promises(tree):
-                for tokens, log_probs in self.device_steps(unread[0], room):
-                    yield tokens, log_probs
-                    room -= len(tokens)
-                    unread = tokens[-1:]
-                    tree = self._propose(room, owed)
-                    if self._promises(tree):
-                        break
-                continue
-            tokens, log_probs = self._host_step(unread, tree, owed)
+            if self.device and alone:
+                yield from self._device_steps(self.device, unread[0], room)
+                return
+            tokens, log_probs = self._host_step(unread, self._propose(room, owed), owed)
             yield tokens, log_probs
             room -= len(tokens)
             unread = tokens[-1:]
             for token in tokens:
                 owed = self.healing.after(owed, token) or b"" if owed else b""
-            tree = self._propose(room, owed)
 
-    def device_steps(self, root: int, room: int) -> Iterator[Step]:
+    def _device_steps(self, device: DeviceRun, root: int, room: int) -> Iterator[Step]:
         """Settle tokens from `root` on without the host."""
-        assert self.device is not None
-        steps = self.device.steps(self.context, root, room, self.checkpoint)
+        steps = device.steps(self.context, root, room, self.checkpoint)
         while True:
             with self.stats.stage("device"):
                 settled = next(steps, None)
             if settled is None:
                 return
-            self.stats.settle_levels(settled.depth, settled.width, len(settled.tokens) - 1)
+            self.stats.settle_levels(settled.offered, settled.kept)
             self.draft.accept(settled.tokens)
             yield settled.tokens, settled.log_probs
             self.checkpoint()
 
     def _propose(self, room: int, owed: bytes) -> Tree:
-        if room <= 0:
-            return Tree()
         with self.stats.stage("draft"):
             return self.draft.propose(room - 1, owed, self.checkpoint)
 
@@ -88,17 +76,3 @@ class Course:
         tokens = [*(tree.tokens[node] for node in path), bonus]
         self.draft.accept(tokens)
         return tokens, log_probs
-
-    def _promises(self, tree: Tree) -> bool:
-        """Whether verifying the tree beats what the device would do meanwhile."""
-        return self.device is not None and expected_accepted(tree) >= self.device.host_step_pays
-
-
-def expected_accepted(tree: Tree) -> float:
-    """Give the mean number of nodes that the target keeps, if the probabilities are right."""
-    chances: dict[int, float] = {ROOT: 1.0}
-    for node, (parent, probability) in enumerate(
-        zip(tree.parents, tree.probabilities, strict=True)
-    ):
-        chances[node] = chances[parent] * probability
-    return sum(chances.values()) - 1.0

@@ -1,10 +1,10 @@
 """Steps that a device takes by itself, seen from the loop: begin, then settle tokens until stopped.
 
-What implements it (`cuda.device_loop`) speculates with the draft model on the device; the loop
-keeps what needs the host: the prompt, owed bytes, copies of earlier text, sampling.
+What implements it (`cuda.device_loop`) speculates on the device, with the draft model and with
+copies of earlier text; the loop keeps what needs the host: the prompt, owed bytes, sampling.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,21 +14,16 @@ from umbrella_engine.language_model import Context
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one step settled, and the size of the tree that the target judged."""
+    """What one step settled, and the tree that the target judged."""
 
     tokens: list[int]
     log_probs: list[float]  # natural logarithms, one a token
-    depth: int
-    width: int
+    offered: Mapping[str, Sequence[int]]  # nodes by source and by position behind the root
+    kept: Sequence[str]  # the source of each token that was in the tree
 
 
 class DeviceRun(Protocol):
     """The device's steps for one request."""
-
-    @property
-    def host_step_pays(self) -> float:
-        """Drafted tokens that a step of the host must promise to be worth its time."""
-        ...
 
     def steps(
         self, context: Context, root: int, room: int, checkpoint: Callable[[], None]

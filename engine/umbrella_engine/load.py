@@ -14,6 +14,7 @@ from umbrella_engine.cuda.support import reason_against_device
 from umbrella_engine.device_steps import DeviceSteps, HostSteps
 from umbrella_engine.draft import presets
 from umbrella_engine.draft.drawn import drawing
+from umbrella_engine.draft.texts import Texts
 from umbrella_engine.drafting import choose_preset, make_parts
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import EngineError, ModelMismatch
@@ -100,7 +101,7 @@ def load(
         assumed=models.assumed,
     )
     preset = choose_preset(draft, tuning)
-    device = _device_steps(models, preset, draft, report)
+    device = _device_steps(models, preset, parts, report)
     # what the device drafts by itself, the host's drafter leaves to it
     own = parts if device is None else replace(parts, model=None)
     return SpeculativeEngine(
@@ -116,7 +117,7 @@ def load(
 
 
 def _device_steps(
-    models: Models, preset: Preset, config: DraftConfig, report: Report
+    models: Models, preset: Preset, parts: presets.Parts, report: Report
 ) -> DeviceSteps | None:
     """Capture what a GPU can do without the host; None where there is no such thing."""
     if reason_against_device(models.device):
@@ -126,7 +127,16 @@ def _device_steps(
     def done(count: int, total: int) -> None:
         report(Progress("loading", "capturing the steps of the device", count, total))
 
-    return device_loop(models.target, models.draft, preset, config, done)
+    texts = Texts(models.tokenizer.fim, parts.references)
+    return device_loop(
+        models.target,
+        models.draft,
+        preset,
+        parts.config,
+        texts,
+        done,
+        agreement=parts.acceptance[0],
+    )
 
 
 def load_models(

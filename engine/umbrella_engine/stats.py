@@ -5,7 +5,7 @@ Drafted and accepted nodes are counted by source (which drafter proposed them fi
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -52,27 +52,29 @@ class Stats:
         for source, seconds in tree.seconds.items():
             self.draft_us[source] = self.draft_us.get(source, 0.0) + seconds * 1e6
 
-    def settle_levels(self, depth: int, width: int, accepted: int) -> None:
-        """Count a tree that the device grew with the draft model, and the levels kept of it."""
+    def settle_levels(self, offered: Mapping[str, Sequence[int]], kept: Sequence[str]) -> None:
+        """Count a tree of the device's own.
+
+        offered: nodes by source and position; kept: the source of each accepted node.
+        """
         self.target_steps += 1
-        self.drafted_tokens += depth * width
-        self.accepted_tokens += accepted
-        for by, at, levels, each in (
-            (self.drafted_by, self.drafted_at, depth, width),
-            (self.accepted_by, self.accepted_at, accepted, 1),
-        ):
-            if levels:
-                by["model"] = by.get("model", 0) + levels * each
-                places = at.setdefault("model", [])
-                places += [0] * (levels - len(places))
-                for level in range(levels):
-                    places[level] += each
+        self.drafted_tokens += sum(map(sum, offered.values()))
+        self.accepted_tokens += len(kept)
+        for source, levels in offered.items():
+            for place, nodes in enumerate(levels):
+                _add(self.drafted_by, self.drafted_at, source, place, nodes)
+        for place, source in enumerate(kept):
+            _add(self.accepted_by, self.accepted_at, source, place, 1)
 
 
 def _count(by: dict[str, int], at: dict[str, list[int]], tree: Tree, node: int) -> None:
     """Add one node to the counters of its source."""
-    source, depth = tree.sources[node], tree.depths[node]
-    by[source] = by.get(source, 0) + 1
+    _add(by, at, tree.sources[node], tree.depths[node] - 1, 1)
+
+
+def _add(by: dict[str, int], at: dict[str, list[int]], source: str, place: int, nodes: int) -> None:
+    """Add nodes of one source at one place, the first place is 0."""
+    by[source] = by.get(source, 0) + nodes
     places = at.setdefault(source, [])
-    places += [0] * (depth - len(places))
-    places[depth - 1] += 1
+    places += [0] * (place + 1 - len(places))
+    places[place] += nodes

@@ -30,7 +30,16 @@ from umbrella_engine.cuda.shapes import PLAIN, TreeShape
 from umbrella_engine.cuda.stepper import Stepper
 from umbrella_engine.cuda.tiles import PRESETS
 
-SPECULATIVE = (PLAIN, TreeShape(4), TreeShape(4, 4), TreeShape(8, 4))
+SPECULATIVE = (
+    PLAIN,
+    TreeShape(0, 1, (10, 5)),
+    TreeShape(0, 1, (16, 15)),
+    TreeShape(4),
+    TreeShape(4, 1, (7, 4)),
+    TreeShape(4, 4),
+    TreeShape(4, 4, (10, 5)),
+    TreeShape(8, 4),
+)
 console = Console(width=150)
 
 
@@ -112,7 +121,7 @@ def speculation(length: int) -> dict[str, Any]:
     device = stepper.milliseconds(length)
     found: dict[str, Any] = {}
     for shape in SPECULATIVE:
-        stepper.begin(Start(length, 0, 0, 0, 0), None)
+        stepper.begin(Start(length, (0,), 0, 0), None)
         under_way = stepper.step(shape)
         host, began = 0.0, time.perf_counter()
         for _ in range(100):
@@ -123,13 +132,13 @@ def speculation(length: int) -> dict[str, Any]:
             under_way = following
         wall = (time.perf_counter() - began) * 10
         torch.cuda.synchronize()
-        found[f"depth {shape.depth} width {shape.width}"] = {
+        found[f"depth {shape.depth} width {shape.width} copied {shape.copied}"] = {
             "device_ms": device[shape],
             "wall_ms": wall,
             "overhead_ms": wall - device[shape],
             "launch_ms": host * 10,
         }
-    stepper.begin(Start(length, 0, 0, 0, 0), None)
+    stepper.begin(Start(length, (0,), 0, 0), None)
     with torch.profiler.profile(
         activities=[torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     ) as profile:

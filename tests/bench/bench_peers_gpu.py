@@ -30,6 +30,8 @@ from tests.bench.prompts import prompts
 from umbrella_engine.config import DraftConfig, DraftPreset
 from umbrella_engine.cuda.assemble import device_loop
 from umbrella_engine.draft.none import NoDrafter
+from umbrella_engine.draft.references import References
+from umbrella_engine.draft.texts import Texts
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Limits
@@ -79,7 +81,8 @@ def language_model(module: Any, config: ModelConfig) -> LanguageModel:
 def ours(
     target: LanguageModel, draft: LanguageModel | None, tokenizer: Any, preset: DraftPreset
 ) -> Method:
-    loop = device_loop(target, draft, preset, DraftConfig(), lambda _done, _total: None)
+    texts = Texts(tokenizer.fim, References())
+    loop = device_loop(target, draft, preset, DraftConfig(), texts, lambda _done, _total: None)
     assert loop is not None
     info = EngineInfo("pair", "target", "draft", "cuda", "bfloat16", CAPACITY - 256)
     healing = Healing(tokenizer)

@@ -1,25 +1,31 @@
 """Steps of greedy decoding that the host only watches: one graph a step, results read one late.
 
-A step grows the draft's tree, verifies it with the target, walks down, moves the accepted rows into
-place and sets the next root, without the host. Depth 0 is plain decoding.
+A step grows the draft's tree, adds copies of earlier text, verifies all with the target, walks
+down, moves the accepted rows into place, sets the next root and looks for what to copy there,
+without the host. Depth 0 without copies is plain decoding.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 import triton
 from torch import Tensor
 
+from umbrella_engine.cuda.choice import Seen
 from umbrella_engine.cuda.decoder import FusedDecoder
-from umbrella_engine.cuda.device_loop import Start
+from umbrella_engine.cuda.device_loop import MOST_UNREAD, Start
 from umbrella_engine.cuda.graphs import Graph
 from umbrella_engine.cuda.inputs import MAX_ROWS
 from umbrella_engine.cuda.kernels import speculation as kernels
-from umbrella_engine.cuda.shapes import PLAIN, TreeShape
+from umbrella_engine.cuda.shapes import TreeShape
 from umbrella_engine.cuda.tiles import preset_for
 
 CANDIDATE_BLOCK = 4096  # columns that one program searches for its best
 TIMED_STEPS = 8
+TEXT_TOKENS = 16384  # of text to copy from, new tokens included; a power of two
+PLACES_BLOCK = 1024  # places that one program compares, at most
+MOST_MATCHED = 16  # tokens; longer matches are no better guide
+HEADER = 4  # numbers of a result before its tokens
 
 
 class Stepper:
@@ -31,35 +37,69 @@ class Stepper:
         draft: FusedDecoder | None,
         shapes: Collection[TreeShape],
         done: Callable[[int, int], None] = lambda _done, _total: None,
+        *,
+        least_matched: int = 1,
+        text_tokens: int = TEXT_TOKENS,
     ) -> None:
-        """Capture a graph for each shape; `done` is told how many of how many."""
+        """Capture a graph for each shape; `done` is told how many of how many.
+
+        A copy is offered where `least_matched` tokens before it equal the latest ones.
+        """
         self._target, self._draft = target, draft
+        self._least_matched = least_matched
         device = target.device
-        depth = max(shape.depth for shape in shapes)
+        most = max(MOST_UNREAD, *(shape.longest + 1 for shape in shapes))  # tokens of a result
+        self._branches = max(len(shape.copied) for shape in shapes)
         self._state = torch.zeros(5, dtype=torch.int64, device=device)
         self._scores = torch.zeros(MAX_ROWS, dtype=torch.float32, device=device)
         self._parents = torch.full((MAX_ROWS,), -1, dtype=torch.int32, device=device)
-        self._path = torch.zeros(depth + 2, dtype=torch.int64, device=device)
-        self._result = torch.zeros(depth + 2, dtype=torch.int64, device=device)
-        self._log_probs = torch.zeros(depth + 2, dtype=torch.float32, device=device)
+        self._path = torch.zeros(most + 1, dtype=torch.int64, device=device)
+        self._result = torch.zeros(HEADER + most, dtype=torch.int64, device=device)
+        self._log_probs = torch.zeros(1 + most, dtype=torch.float32, device=device)
+        self._text = torch.zeros(text_tokens, dtype=torch.int32, device=device)
+        self._keys = torch.full((text_tokens,), -1, dtype=torch.int32, device=device)
+        places = triton.next_power_of_2(max(1, self._branches))
+        self._places = torch.full((places,), -1, dtype=torch.int64, device=device)
+        on_gpu = device.type == "cuda"
+        self._host_text = torch.zeros(text_tokens, dtype=torch.int32, pin_memory=on_gpu)
+        self._uploaded = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
         width = max(shape.width for shape in shapes)
         if draft is not None:
             self._blocks = -(-draft.config.vocab // CANDIDATE_BLOCK)
-            size = (width + 1) * self._blocks * width
+            size = max(MOST_UNREAD, width) * self._blocks * width
             self._values = torch.empty(size, dtype=torch.float32, device=device)
             self._candidates = torch.empty(size, dtype=torch.int32, device=device)
         self.owner: object = None  # whose root the device goes on from
-        self.begin(Start(1, 0, 0, 0, 0), None)
+        self.begin(Start(1, (0,), 0, 0), None)
         self._graphs: dict[TreeShape, Graph] = {}
         for count, shape in enumerate(shapes, 1):
             self._graphs[shape] = self._captured(shape)
             done(count, len(shapes))
 
+    def recall(self, text: Sequence[int]) -> None:
+        """Let copies be taken from `text` from now on; it ends with the root of the next `begin`.
+
+        Settled tokens are added to it. Of one too long the beginning is left out.
+        """
+        if not self._branches:
+            return
+        kept = text[-(len(self._host_text) * 3 // 4) :]
+        if self._uploaded is not None:
+            self._uploaded.synchronize()  # the buffer may still be on its way
+        self._host_text[: len(kept)] = torch.tensor(kept, dtype=torch.int32)
+        self._text[: len(kept)].copy_(self._host_text[: len(kept)], non_blocking=True)
+        self._state[4:].fill_(len(kept))
+        if self._uploaded is not None:
+            self._uploaded.record()
+
     def begin(self, start: Start, owner: object) -> None:
         """Set the root; steps go on from it until someone else begins."""
         self.owner = owner
-        values = [start.length, start.root, start.before, start.lane, start.draft_lane]
-        self._state.copy_(torch.tensor(values))
+        values = [start.length, start.root, start.lane, start.draft_lane]
+        self._state[:4].copy_(torch.tensor(values))
+        settled = [len(start.unread), 0, 0, 0, *start.unread]
+        self._result[: len(settled)].copy_(torch.tensor(settled))
+        self._match()
 
     def step(self, shape: TreeShape) -> "DeviceLanding":
         """Enqueue a step; its results can be read once it has run."""
@@ -70,7 +110,7 @@ class Stepper:
         """Time a step of each shape behind `length` tokens, whatever they are."""
         taken = {}
         for shape, graph in self._graphs.items():
-            self.begin(Start(length, 0, 0, 0, 0), None)
+            self.begin(Start(length, (0,), 0, 0), None)
             graph.replay()
             marks = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
             marks[0].record()
@@ -82,7 +122,8 @@ class Stepper:
         return taken
 
     def _captured(self, shape: TreeShape) -> Graph:
-        if shape.n_nodes >= MAX_ROWS or (shape.depth and self._draft is None):
+        too_long = shape.depth and (self._draft is None or shape.longest >= MOST_UNREAD)
+        if shape.n_nodes >= MAX_ROWS or too_long:
             raise ValueError(f"no tree of {shape}")
         return Graph(lambda: self._launch(shape), self._target.device)
 
@@ -90,44 +131,71 @@ class Stepper:
         target, draft, state = self._target, self._draft, self._state
         draft_inputs = target.inputs.all if draft is None else draft.inputs.all
         kernels.root_kernel[(1,)](
-            state, target.inputs.all, draft_inputs, N_NODES=shape.n_nodes, num_warps=1
-        )
-        if draft is not None and shape != PLAIN:
+            state, self._result, target.inputs.all, draft_inputs,
+            N_NODES=shape.n_nodes, READ=MOST_UNREAD if shape.depth else 0, num_warps=1,
+        )  # fmt: skip
+        self._copy(shape)
+        if draft is not None and shape.depth:
             self._grow(draft, shape)
         target.launch(preset_for(shape.n_nodes + 1), logits=False)
         kernels.walk_kernel[(1,)](
             state, target.tokens, target.log_probs, self._parents, target.inputs.all,
-            self._path, self._result, self._log_probs,
-            N_NODES=shape.n_nodes, DEPTH=shape.depth, BLOCK=MAX_ROWS, num_warps=1,
+            self._text, self._places, self._path, self._result, self._log_probs,
+            N_NODES=shape.n_nodes, N_DRAFTED=shape.n_drafted, LONGEST=shape.longest,
+            BLOCK=MAX_ROWS, BRANCHES=len(self._places), TEXT=len(self._text), num_warps=1,
         )  # fmt: skip
-        if draft is not None and shape != PLAIN:
+        if shape.n_nodes:
             self._compact(target, shape)
-            self._compact(draft, shape)
+        self._match()
+
+    def _copy(self, shape: TreeShape) -> None:
+        base = 1 + shape.n_drafted
+        for branch, length in enumerate(shape.copied):
+            kernels.copy_kernel[(1,)](
+                self._state, self._text, self._places, self._parents, self._target.inputs.all,
+                BRANCH=branch, BASE=base, LENGTH=length, BLOCK=triton.next_power_of_2(length),
+                num_warps=1,
+            )  # fmt: skip
+            base += length
+
+    def _match(self) -> None:
+        """Look for earlier text that ends like the latest."""
+        if not self._branches:
+            return
+        size = len(self._text)
+        block = min(PLACES_BLOCK, size)
+        kernels.match_kernel[(size // block,)](
+            self._state, self._text, self._keys,
+            LEAST=self._least_matched, MOST=MOST_MATCHED, BLOCK=block,
+        )  # fmt: skip
+        kernels.pick_kernel[(1,)](
+            self._text, self._keys, self._places, self._result,
+            BRANCHES=self._branches, TEXT=size, num_warps=16,
+        )  # fmt: skip
 
     def _grow(self, draft: FusedDecoder, shape: TreeShape) -> None:
         width = shape.width
         for level in range(1, shape.depth + 1):
             parents = 1 if level == 1 else width
-            rows = 2 if level == 1 else width  # the token before the root is read again
-            preset = preset_for(rows)
+            preset = preset_for(MOST_UNREAD if level == 1 else width)
             draft.launch(preset, logits=width > 1)
-            values, tokens, per_row = self._level(draft, preset, rows, width)
+            values, tokens, per_row = self._level(draft, preset, parents, width, level == 1)
             kernels.grow_kernel[(1,)](
                 self._state, values, tokens, draft.normalizer, self._scores, self._parents,
-                self._target.inputs.all, draft.inputs.all, per_row, rows - parents,
+                self._target.inputs.all, draft.inputs.all, self._result, per_row,
                 LEVEL=level, WIDTH=width, PARENTS=parents, LAST=level == shape.depth,
                 BLOCK=triton.next_power_of_2(parents * per_row),
             )  # fmt: skip
 
     def _level(
-        self, draft: FusedDecoder, preset: int, rows: int, width: int
+        self, draft: FusedDecoder, preset: int, parents: int, width: int, first: bool
     ) -> tuple[Tensor, Tensor, int]:
         """Give logits and tokens of the candidates below each row, and how many a row has."""
         if width == 1:
             return draft.best, draft.best_at, draft.programs(preset)
-        kernels.candidates_kernel[(rows, self._blocks)](
-            draft.logits, self._values, self._candidates, draft.config.vocab, self._blocks,
-            WIDTH=width, BLOCK=CANDIDATE_BLOCK,
+        kernels.candidates_kernel[(parents, self._blocks)](
+            draft.logits, self._values, self._candidates, self._result, draft.config.vocab,
+            self._blocks, LAST_ROW=first, WIDTH=width, BLOCK=CANDIDATE_BLOCK,
         )  # fmt: skip
         return self._values, self._candidates, self._blocks * width
 
@@ -136,7 +204,7 @@ class Stepper:
         kernels.compact_kernel[(config.n_layers, config.n_kv_heads)](
             cache.keys, cache.values, self._path, decoder.inputs.all,
             cache.keys.stride(0), cache.keys.stride(1), cache.capacity,
-            HEAD_DIM=config.head_dim, BLOCK=triton.next_power_of_2(shape.depth),
+            HEAD_DIM=config.head_dim, BLOCK=triton.next_power_of_2(shape.longest),
         )  # fmt: skip
 
 
@@ -153,9 +221,10 @@ class DeviceLanding:
         if self._there is not None:
             self._there.record()
 
-    def read(self) -> tuple[list[int], list[float]]:
-        """Wait for the tokens that the step settled and for their log-probabilities."""
+    def read(self) -> tuple[list[int], list[float], Seen]:
+        """Wait for the tokens that the step settled, their log-probabilities, what it found."""
         if self._there is not None:
             self._there.synchronize()
-        count, *tokens = self._result.tolist()
-        return tokens[:count], self._log_probs[1 : count + 1].tolist()
+        count, drafted, copied, match, *tokens = self._result.tolist()
+        seen = Seen(count, drafted, copied, match)
+        return tokens[:count], self._log_probs[1 : count + 1].tolist(), seen

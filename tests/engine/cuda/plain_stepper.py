@@ -1,71 +1,115 @@
 """The slow twin of `cuda.stepper.Stepper`: the same steps in plain torch, one after the other."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from umbrella_engine.cuda.choice import Seen
 from umbrella_engine.cuda.device_loop import Start
 from umbrella_engine.cuda.shapes import TreeShape
 from umbrella_engine.language_model import ForwardPass
+
+MOST_MATCHED = 16
 
 
 class Done:
     """A step that has already run."""
 
-    def __init__(self, tokens: list[int], log_probs: list[float]) -> None:
-        self._found = tokens, log_probs
+    def __init__(self, tokens: list[int], log_probs: list[float], seen: Seen) -> None:
+        self._found = tokens, log_probs, seen
 
-    def read(self) -> tuple[list[int], list[float]]:
+    def read(self) -> tuple[list[int], list[float], Seen]:
         return self._found
 
 
 class PlainStepper:
     """A target and perhaps a draft, on any device that the plain decoder knows."""
 
-    def __init__(self, target: ForwardPass, draft: ForwardPass | None) -> None:
+    def __init__(
+        self, target: ForwardPass, draft: ForwardPass | None, branches: int = 2, least: int = 1
+    ) -> None:
         self._target, self._draft = target, draft
+        self._branches, self._least = branches, least
         self.owner: object = None
-        self._start = Start(1, 0, 0, 0, 0)
+        self._start = Start(1, [0], 0, 0)
+        self._text: list[int] = []
+        self._copies: list[list[int]] = []  # what followed the longest matches
+
+    def recall(self, text: Sequence[int]) -> None:
+        self._text = list(text)
 
     def begin(self, start: Start, owner: object) -> None:
         self._start, self.owner = start, owner
+        self._match()
 
     def step(self, shape: TreeShape) -> Done:
         at = self._start
         tokens, parents = self._grow(shape) if shape.depth else ([at.root], [-1])
+        for copy, length in zip(self._copies, shape.copied, strict=False):
+            for place, token in enumerate(copy[:length]):
+                parents.append(len(tokens) - 1 if place else 0)
+                tokens.append(token)
         mask = ancestors(parents)
         logits = self._run(self._target, tokens, at.length + mask.sum(1) - 1, at.lane, mask).cpu()
         choices = logits.argmax(-1).tolist()
         chances = logits.log_softmax(-1).max(-1).values.tolist()
-        row, path = 0, list[int]()
+        ahead, path, drafted = [0], list[int](), 0
         while True:
-            below = [
+            choice = choices[ahead[0]]
+            ahead = [
                 node
                 for node in range(1, len(tokens))
-                if parents[node] == row and tokens[node] == choices[row]
+                if parents[node] in ahead and tokens[node] == choice
             ]
-            if not below:
+            if not ahead:
                 break
-            row = below[0]
-            path.append(row)
+            path.append(ahead[0])
+            drafted += ahead[0] <= shape.n_drafted
         rows = [0, *path]
-        if shape.depth:
-            slots = [at.length + node for node in path]
-            for model, lane in ((self._target, at.lane), (self._draft, at.draft_lane)):
-                if model is not None:
-                    model.cache.compact(lane, slots, at.length + 1)
-        length = at.length + len(rows)
-        self._start = Start(length, choices[row], tokens[row], at.lane, at.draft_lane)
-        return Done([choices[each] for each in rows], [chances[each] for each in rows])
+        slots = [at.length + node for node in path]
+        self._target.cache.compact(at.lane, slots, at.length + 1)
+        settled = [choices[row] for row in rows]
+        copied = max((agreed(copy, settled) for copy in self._copies), default=0)
+        self._text += settled
+        self._start = Start(at.length + len(rows), settled, at.lane, at.draft_lane)
+        seen = Seen(len(settled), drafted, copied, self._match())
+        return Done(settled, [chances[row] for row in rows], seen)
+
+    def _match(self) -> int:
+        """Find what followed earlier text that ends like the latest; give the length it shares."""
+        text, found = self._text, list[tuple[int, int]]()
+        for place in range(1, len(text)):
+            length = 0
+            while (
+                length < min(MOST_MATCHED, place)
+                and text[place - 1 - length] == text[-1 - length] >= 0
+            ):
+                length += 1
+            if length >= self._least and text[place] >= 0:
+                found.append((length, place))
+        found.sort(reverse=True)
+        copies: dict[int, list[int]] = {}  # by the first token
+        for _, place in found:
+            end = text.index(-1, place) if -1 in text[place:] else len(text)
+            copies.setdefault(text[place], text[place:end])
+        self._copies = list(copies.values())[: self._branches]
+        return found[0][0] if found and self._branches else 0
 
     def _grow(self, shape: TreeShape) -> tuple[list[int], list[int]]:
         """Give tokens and parents by row, the root first."""
         assert self._draft is not None
         at = self._start
         tokens, parents, scores = [at.root], [-1], [0.0]
-        both = torch.ones(2, 2, dtype=torch.bool).tril()
-        positions = torch.tensor([at.length - 1, at.length])
+        count = len(at.unread)
+        first = at.length + 1 - count
         logits = self._draft.forward(
-            torch.tensor([at.before, at.root]), positions, at.draft_lane, at.length - 1, both, 1
+            torch.tensor(at.unread),
+            torch.arange(first, at.length + 1),
+            at.draft_lane,
+            first,
+            torch.ones(count, count, dtype=torch.bool).tril(),
+            count - 1,
         )
         above = [0]
         for level in range(shape.depth):
@@ -93,6 +137,14 @@ class PlainStepper:
         return model.forward(
             torch.tensor(tokens), positions, lane, self._start.length, mask, first_row=0
         )
+
+
+def agreed(copy: Sequence[int], settled: Sequence[int]) -> int:
+    """How many tokens the copy foretold."""
+    count = 0
+    while count < min(len(copy), len(settled)) and copy[count] == settled[count]:
+        count += 1
+    return count
 
 
 def ancestors(parents: list[int]) -> Tensor:

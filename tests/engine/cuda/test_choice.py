@@ -6,15 +6,8 @@ from typing import get_args
 import pytest
 
 from umbrella_engine.config import DraftConfig, DraftPreset
-from umbrella_engine.cuda.shapes import (
-    PLAIN,
-    SHAPES,
-    Choice,
-    TreeShape,
-    expected_tokens,
-    shapes_of,
-    shapes_within,
-)
+from umbrella_engine.cuda.choice import Choice, Seen, choice_for, expected_tokens
+from umbrella_engine.cuda.shapes import COPIES, PLAIN, TreeShape, shapes_of
 from umbrella_engine.cuda.tiles import PRESETS, choose_stretches, choose_tiles, obstacle, preset_for
 from umbrella_engine.model_config import ModelConfig
 
@@ -75,69 +68,118 @@ def test_a_preset_holds_its_rows() -> None:
     assert [preset_for(rows) for rows in (1, 2, 8, 9, 33, 64)] == [1, 8, 8, 16, 64, 64]
 
 
-def test_limits_leave_shapes_out_but_never_plain_steps() -> None:
-    assert shapes_within(0, 4, 32) == (PLAIN,)
-    assert shapes_within(4, 1, 32) == (PLAIN, TreeShape(2), TreeShape(4))
-    assert TreeShape(8, 4) not in shapes_within(8, 4, 31)
-    assert TreeShape(8, 4) in shapes_within(8, 4, 32)
+CHAIN = TreeShape(4)
+
+
+def test_limits_leave_shapes_out() -> None:
+    assert shapes_of("dynamic", DraftConfig(model_depth=0)) == (PLAIN,)
+    assert shapes_of("chain", DraftConfig()) == (TreeShape(2), TreeShape(4))
+    assert shapes_of("chain", DraftConfig(max_nodes=3)) == (TreeShape(2),)
+    assert TreeShape(8, 4) not in shapes_of("dynamic", DraftConfig(max_nodes=31))
+    assert TreeShape(8, 4) in shapes_of("dynamic", DraftConfig(max_nodes=32))
+
+
+def test_limits_cut_copies() -> None:
+    assert shapes_of("suffix", DraftConfig()) == (PLAIN, *COPIES)
+    assert shapes_of("suffix", DraftConfig(suffix_tokens=0)) == (PLAIN,)
+    one = shapes_of("suffix", DraftConfig(suffix_branches=1, suffix_tokens=12))
+    assert one == (PLAIN, TreeShape(0, 1, (10,)), TreeShape(0, 1, (12,)))
+    bare = shapes_of("merged", DraftConfig(max_nodes=16))
+    assert bare == (TreeShape(4, 4),)  # no room for copies beside the tree
+
+
+def test_presets_name_what_they_ask() -> None:
+    config = DraftConfig()
+    assert shapes_of("none", config) == (PLAIN,)
+    assert {shape.width for shape in shapes_of("chain", config)} == {1}
+    assert not any(shape.copied for shape in shapes_of("dynamic", config))
+    assert all(shape.depth for shape in shapes_of("merged", config))
+    assert any(shape.copied for shape in shapes_of("merged", config))
+    assert not any(shape.depth for shape in shapes_of("suffix", config))
+    everything = shapes_of("adaptive", config)
+    assert {PLAIN, *COPIES, *shapes_of("merged", config)} <= {*everything}
+    assert shapes_of("auto", config) == everything
 
 
 def test_expected_tokens_of_a_chain_are_a_geometric_sum() -> None:
     assert expected_tokens(PLAIN, 0.9) == 1
     assert expected_tokens(TreeShape(2), 0.5) == 1.75
     assert expected_tokens(TreeShape(2, 4), 0.5) > 1.75
+    assert expected_tokens(TreeShape(0, 1, (2, 1)), 0.9, 0.5, 0.5) == 1.75
+
+
+def test_a_copy_adds_to_a_tree_never_more_than_it_promises() -> None:
+    both = expected_tokens(TreeShape(2, 1, (4,)), 0.5, 0.6, 0.9)
+    alone = expected_tokens(TreeShape(0, 1, (4,)), 0.5, 0.6, 0.9)
+    assert max(alone, 1.75) < both < alone + 0.75
+
+
+def nothing(settled: int = 1) -> Seen:
+    return Seen(settled, 0, 0, 0)
 
 
 def test_a_cheap_draft_is_used_and_one_that_fails_is_given_up_and_tried_again() -> None:
-    chain = TreeShape(4)
-    choice = Choice({PLAIN: 1.0, chain: 1.5}, (PLAIN, chain))
-    assert choice.next() == chain
+    choice = Choice({PLAIN: 1.0, CHAIN: 1.5}, (PLAIN, CHAIN))
+    assert choice.next().shape == CHAIN
     for _ in range(60):
-        choice.learn(choice.next(), 0)
-    assert choice.next() == PLAIN
+        choice.learn(choice.next(), nothing())
+    assert choice.next().shape == PLAIN
     probes = 0
     for _ in range(100):
-        shape = choice.next()
-        probes += shape == chain
-        choice.learn(shape, 0)
+        bet = choice.next()
+        probes += bet.shape == CHAIN
+        choice.learn(bet, nothing())
     assert 1 <= probes <= 4
 
 
 def test_a_draft_that_recovers_is_trusted_again() -> None:
-    chain = TreeShape(4)
-    choice = Choice({PLAIN: 1.0, chain: 1.5}, (PLAIN, chain))
+    choice = Choice({PLAIN: 1.0, CHAIN: 1.5}, (PLAIN, CHAIN))
     for _ in range(60):
-        choice.learn(choice.next(), 0)
+        choice.learn(choice.next(), nothing())
     for _ in range(400):
-        shape = choice.next()
-        choice.learn(shape, shape.depth)
-    assert choice.next() == chain
+        bet = choice.next()
+        choice.learn(bet, Seen(bet.shape.depth + 1, bet.shape.depth, 0, 0))
+    assert choice.next().shape == CHAIN
 
 
 def test_a_dear_draft_is_never_used_but_to_probe() -> None:
     choice = Choice({PLAIN: 1.0, TreeShape(2): 50.0}, (PLAIN, TreeShape(2)))
-    assert choice.next() == PLAIN
-    assert choice.host_step_pays == pytest.approx(0.4)
+    assert choice.next().shape == PLAIN
+
+
+def test_a_long_match_calls_for_copies_and_a_broken_one_ends_them() -> None:
+    copying = COPIES[0]
+    choice = Choice({PLAIN: 1.0, copying: 1.3, CHAIN: 3.0}, (PLAIN, copying, CHAIN))
+    choice.learn(choice.next(), Seen(4, 3, 4, 12))
+    assert choice.next().shape == copying
+    for _ in range(40):
+        choice.learn(choice.next(), Seen(1, 0, 0, 12))
+    assert choice.next().shape != copying  # long matches have been no guide
+    for _ in range(80):
+        choice.learn(choice.next(), Seen(8, 0, 8, 12))
+    assert choice.next().shape == copying  # seen although nothing was copied
+
+
+def test_a_preset_of_one_tree_keeps_to_the_best_at_these_costs() -> None:
+    trees = shapes_of("static", DraftConfig())
+    cheap = {shape: 1.0 + 0.01 * shape.depth for shape in trees}
+    dear = {shape: 1.0 + shape.depth for shape in trees}
+    for costs, depth in ((cheap, 8), (dear, 4)):
+        choice = choice_for("static", costs, trees)
+        shapes = set()
+        for accepted in (0, 4, 0, 0, 0, 0, 4):
+            shapes.add(choice.next().shape)
+            choice.learn(choice.next(), Seen(accepted + 1, accepted, 0, 0))
+        assert [shape.depth for shape in shapes] == [depth]
 
 
 @pytest.mark.parametrize("preset", get_args(DraftPreset))
 @pytest.mark.parametrize("depth", [0, 2, 8])
-def test_every_preset_has_a_next_step_and_a_price_of_the_hosts(
-    preset: DraftPreset, depth: int
-) -> None:
+def test_every_preset_has_a_next_step(preset: DraftPreset, depth: int) -> None:
     allowed = shapes_of(preset, DraftConfig(model_depth=depth))
-    assert allowed
-    costs = {shape: 1.0 + 0.2 * shape.depth for shape in (PLAIN, *SHAPES)}
-    choice = Choice(costs, allowed)
+    costs = {shape: 1.0 + 0.2 * shape.depth for shape in allowed}
+    choice = choice_for(preset, costs, allowed)
     for accepted in (0, 1, 2):
-        shape = choice.next()
-        assert shape in allowed
-        choice.learn(shape, min(accepted, shape.depth))
-        assert choice.host_step_pays >= 0.0
-
-
-def test_a_preset_that_names_its_way_always_drafts() -> None:
-    assert {shape.width for shape in shapes_of("chain", DraftConfig())} == {1}
-    assert PLAIN not in shapes_of("static", DraftConfig())
-    assert shapes_of("suffix", DraftConfig()) == (PLAIN,)
-    assert PLAIN in shapes_of("adaptive", DraftConfig())
+        bet = choice.next()
+        assert bet.shape in allowed
+        choice.learn(bet, Seen(accepted + 1, min(accepted, bet.shape.depth), accepted, accepted))

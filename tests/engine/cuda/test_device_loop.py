@@ -1,7 +1,7 @@
 """The law with a device that steps by itself, its steps computed by the slow twin."""
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -9,17 +9,29 @@ from tests.engine.cuda.plain_stepper import PlainStepper
 from tests.engine.tiny import load_tiny
 from tests.law import Scenario, World, law
 from umbrella_engine import Stats
+from umbrella_engine.config import DraftConfig, DraftPreset
+from umbrella_engine.cuda.choice import Bet, Choice, choice_for
 from umbrella_engine.cuda.device_loop import DeviceLoop, Start
-from umbrella_engine.cuda.shapes import PLAIN, SHAPES, Choice, TreeShape
+from umbrella_engine.cuda.shapes import PLAIN, TreeShape, shapes_of
 from umbrella_engine.device_steps import HostSteps
 from umbrella_engine.draft import presets
 from umbrella_engine.draft.none import NoDrafter
 from umbrella_engine.draft.references import References
+from umbrella_engine.draft.texts import Texts
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.interface import EngineInfo, Limits
 from umbrella_engine.language_model import Context
+from umbrella_engine.shape.choice import Preset
 
-WILD = (PLAIN, TreeShape(1), TreeShape(2), TreeShape(2, 2), TreeShape(4, 4))
+WILD = (
+    PLAIN,
+    TreeShape(1),
+    TreeShape(2, 1, (3,)),
+    TreeShape(2, 2),
+    TreeShape(0, 1, (4, 2)),
+    TreeShape(4, 4, (10, 5)),
+)
+DEVICE_PRESETS = get_args(Preset)
 
 
 class WildChoice(Choice):
@@ -29,9 +41,9 @@ class WildChoice(Choice):
         super().__init__(dict.fromkeys(WILD, 1.0), WILD)
         self._turn = seed
 
-    def next(self) -> TreeShape:
+    def next(self) -> Bet:
         self._turn = (self._turn * 5 + 3) % 64
-        return WILD[self._turn % len(WILD)]
+        return Bet(WILD[self._turn % len(WILD)], 0)
 
 
 class DeviceWorld(World):
@@ -45,8 +57,11 @@ class DeviceWorld(World):
         draft = load_tiny(self.folder / "near", lanes=16, **options)
         choice: Choice = WildChoice(len(scenario.order))
         if scenario.thrifty:
-            costs = {shape: 1.0 + shape.depth / 4 for shape in (PLAIN, *SHAPES)}
-            choice = Choice(costs, tuple(costs))
+            seed = sum(len(requests) for requests in scenario.rounds) + len(scenario.order)
+            choice = choice_of(DEVICE_PRESETS[seed % len(DEVICE_PRESETS)], scenario.draft)
+        least = scenario.draft.suffix_min_match
+        stepper = PlainStepper(target.decoder, draft.decoder, least=least)
+        texts = Texts(self.tokenizer.fim, references)
         return SpeculativeEngine(
             info=EngineInfo("tiny", "target", "near", "cpu", "float32", 256),
             tokenizer=self.tokenizer,
@@ -54,8 +69,15 @@ class DeviceWorld(World):
             drafter=presets.make("adaptive", dataclasses.replace(parts, model=None)),
             healing=self.healing,
             references=references,
-            device=DeviceLoop(PlainStepper(target.decoder, draft.decoder), draft, choice),
+            device=DeviceLoop(stepper, draft, choice, texts),
         )
+
+
+def choice_of(preset: DraftPreset, config: DraftConfig) -> Choice:
+    """A preset's choice at costs as on a GPU: levels are dear, rows are cheap."""
+    shapes = shapes_of(preset, config)
+    costs = {shape: 1.0 + shape.depth / 4 + shape.n_nodes / 200 for shape in (PLAIN, *shapes)}
+    return choice_for(preset, costs, shapes)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +109,9 @@ def engine_of(world: DeviceWorld, **costs: float) -> SpeculativeEngine:
     draft = load_tiny(world.folder / "near", capacity=460, chunk_tokens=8)
     chain = TreeShape(4)
     choice = Choice({PLAIN: costs["plain"], chain: costs["chain"]}, (PLAIN, chain))
+    texts = Texts(None, References())
     info = EngineInfo("tiny", "target", "near", "cpu", "float32", 256)
-    loop = DeviceLoop(PlainStepper(target.decoder, draft.decoder), draft, choice)
+    loop = DeviceLoop(PlainStepper(target.decoder, draft.decoder), draft, choice, texts)
     return SpeculativeEngine(info, world.tokenizer, target, NoDrafter(), world.healing, device=loop)
 
 

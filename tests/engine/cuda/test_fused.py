@@ -226,19 +226,28 @@ class DeviceWorld(World):
     def engine(self, scenario: Scenario) -> SpeculativeEngine:
         from umbrella_engine.cuda.assemble import device_loop
         from umbrella_engine.draft.references import References
+        from umbrella_engine.draft.texts import Texts
 
         if self._engine is None:
             options = {"capacity": 460, "chunk_tokens": 8, "device": "cuda"}
             target = load_tiny(self.folder / "target", lanes=4, **options)  # type: ignore[arg-type]
             draft = load_tiny(self.folder / "near", lanes=16, **options)  # type: ignore[arg-type]
-            loop = device_loop(target, draft, "adaptive", DraftConfig(), lambda _d, _t: None)
-            assert loop is not None
             references = References(2, max_tokens=100)
+            texts = Texts(self.tokenizer.fim, references)
+            config = DraftConfig()
+            loop = device_loop(target, draft, "adaptive", config, texts, lambda _d, _t: None)
+            assert loop is not None
             parts = self._parts(scenario, "near", references)
             drafter = presets.make("adaptive", replace(parts, model=None))
             info = EngineInfo("tiny", "target", "near", "cuda", "float32", 256)
             self._engine = SpeculativeEngine(
-                info, self.tokenizer, target, drafter, self.healing, device=loop
+                info,
+                self.tokenizer,
+                target,
+                drafter,
+                self.healing,
+                references=references,
+                device=loop,
             )
         return self._engine
 
@@ -283,10 +292,14 @@ def test_a_thousand_requests_leave_memory_as_it_was(world: DeviceWorld) -> None:
 
 def test_a_family_of_transformers_takes_no_fused_path(tmp_path: Path) -> None:
     from umbrella_engine.cuda.assemble import device_loop
+    from umbrella_engine.draft.references import References
+    from umbrella_engine.draft.texts import Texts
 
     save_family("hf-gemma2", tmp_path)
     target = load_tiny(tmp_path, device="cuda")
-    assert device_loop(target, None, "adaptive", DraftConfig(), lambda _d, _t: None) is None
+    texts = Texts(None, References())
+    config = DraftConfig()
+    assert device_loop(target, None, "adaptive", config, texts, lambda _d, _t: None) is None
 
 
 @pytest.mark.parametrize(("softcap", "window"), [(5.0, 0), (0.0, 12), (8.0, 7)])
@@ -332,20 +345,32 @@ def test_a_stepper_equals_its_slow_twin() -> None:
     from umbrella_engine.cuda.shapes import PLAIN, TreeShape
     from umbrella_engine.cuda.stepper import Stepper
 
-    shapes = (PLAIN, TreeShape(2), TreeShape(4, 4))
+    copying = TreeShape(0, 1, (4, 2)), TreeShape(4, 4, (10, 5)), TreeShape(2, 1, (5,))
+    shapes = (PLAIN, TreeShape(2), TreeShape(4, 4), *copying)
     plain = [random_decoder("tiny", torch.float32, "Qwen2ForCausalLM", 300) for _ in range(2)]
     for layer in plain[1].weights.layers:
         layer.gate_up.add_(0.1 * layer.gate_up.std() * torch.randn_like(layer.gate_up))
-    stepper = Stepper(fuse(plain[0]), fuse(plain[1]), shapes)
-    start = Start(10, 3, 4, 1, 1)  # behind the noise in the cache
+    stepper = Stepper(fuse(plain[0]), fuse(plain[1]), shapes, text_tokens=1024)
+    start = Start(10, (4, 3), 1, 1)  # behind the noise in the cache
     before = [(model.cache.keys.clone(), model.cache.values.clone()) for model in plain]
-    found = []
-    for one in (stepper, PlainStepper(*plain)):
+
+    def written(one: Any, text: list[int], order: list[TreeShape]) -> list[Any]:
         for model, (keys, values) in zip(plain, before, strict=True):
             model.cache.keys.copy_(keys)
             model.cache.values.copy_(values)
+        one.recall(text)
         one.begin(start, None)
-        found.append([one.step(shapes[turn % 2 + 1]).read() for turn in range(12)])
+        return [one.step(shape).read() for shape in order]
+
+    truth = [
+        token for step in written(PlainStepper(*plain), [3], [PLAIN] * 40) for token in step[0]
+    ]
+    text = [4, 3, *truth[:9], 1, -1, 3, *truth[:4], 2, 4, 3, *truth[:20], 6, 7, -1, 4, 3]
+    order = [shapes[turn % 5 + 1 if turn < 12 else 3 * (turn % 2)] for turn in range(16)]
+    order.sort(key=lambda shape: not shape.depth)  # a draft that has not read does not draft
+    found = [written(one, text, order) for one in (stepper, PlainStepper(*plain))]
+    assert any(step[2].copied > 3 for step in found[0])
     for ours, twins in zip(*found, strict=True):
         assert ours[0] == twins[0]
         assert ours[1] == pytest.approx(twins[1], abs=1e-3)
+        assert ours[2] == twins[2]

@@ -1,12 +1,16 @@
 """One step of greedy tree speculation on the device: from the drafts' logits to the next root.
 
 A step starts from a *root*: the token at position `length`, settled but not yet read. The tree's
-row 0 is the root, row i + 1 its node i; a row's slot is `length` plus the row, in target and draft
-alike, and so is its bit in the ancestor words. The draft reads the token before the root again at
-the start of each step: if the last step accepted a whole path, its end was never read.
+row 0 is the root, row i + 1 its node i; a row's slot is `length` plus the row, and so is its bit in
+the ancestor words. Levels of the draft model come first, then branches of copied text.
 
-state: [length, root, token before, target lane, draft lane], int64. Inputs of a decoder are the
-parts of `decoder.Inputs.all`, in its order.
+The draft model begins each step by reading what the step before settled, whoever proposed it, so
+that nothing of its cache needs to be moved.
+
+state: [length, root, target lane, draft lane, length of the text to copy from], int64.
+result: [settled tokens, levels the draft got right, tokens the copies got right, length of the next
+match, then the settled tokens], int64. Inputs of a decoder are the parts of `decoder.Inputs.all`,
+in its order.
 """
 
 import triton
@@ -18,6 +22,8 @@ POSITIONS: tl.constexpr = tl.constexpr(64)
 WORDS: tl.constexpr = tl.constexpr(128)
 DEPTHS: tl.constexpr = tl.constexpr(192)
 SCALARS: tl.constexpr = tl.constexpr(256)
+HEADER: tl.constexpr = tl.constexpr(4)  # of a result, before its tokens
+PLACES: tl.constexpr = tl.constexpr(1 << 20)  # more than a text has
 
 
 @triton.jit
@@ -40,24 +46,81 @@ def put_scalars(inputs, n_rows, lane, start, prefix, tail):
 
 
 @triton.jit
-def root_kernel(state, target, draft, N_NODES: tl.constexpr):
-    """Lay the root into the target's inputs, and with the token before it into the draft's."""
+def root_kernel(state, result, target, draft, N_NODES: tl.constexpr, READ: tl.constexpr):
+    """Lay the root into the target's inputs, and what was settled last into the draft's.
+
+    READ: the most tokens that the draft may have to read; 0 in a step without it.
+    """
     one = tl.full((), 1, tl.int64)
     length, root = tl.load(state), tl.load(state + 1)
     put_row(target, 0, root, length, one, one - 1)
-    put_scalars(target, one + N_NODES, tl.load(state + 3), length, length, one + N_NODES)
-    if N_NODES > 0:
-        put_row(draft, 0, tl.load(state + 2), length - 1, one, one - 1)
-        put_row(draft, 1, root, length, one + 2, one)
-        put_scalars(draft, one + 1, tl.load(state + 4), length - 1, length - 1, one + 1)
+    put_scalars(target, one + N_NODES, tl.load(state + 2), length, length, one + N_NODES)
+    if READ > 0:
+        count = tl.load(result)
+        row = tl.arange(0, READ).to(tl.int64)
+        unread = row < count
+        token = tl.load(result + HEADER + row, mask=unread, other=0)
+        first = length - count + 1
+        tl.store(draft + IDS + row, token, mask=unread)
+        tl.store(draft + POSITIONS + row, first + row, mask=unread)
+        tl.store(draft + WORDS + row, (one << (row + 1)) - 1, mask=unread)
+        tl.store(draft + DEPTHS + row, row, mask=unread)
+        put_scalars(draft, count, tl.load(state + 3), first, first, count)
+
+
+@triton.jit
+def copy_kernel(
+    state,
+    text,
+    places,
+    parents,
+    target,
+    BRANCH: tl.constexpr,
+    BASE: tl.constexpr,
+    LENGTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Lay one branch of copied text into the rows from BASE on.
+
+    A row that nothing fills has no parent, so that the walk never comes there.
+    """
+    length, end = tl.load(state), tl.load(state + 4)
+    place = tl.load(places + BRANCH)
+    step = tl.arange(0, BLOCK).to(tl.int64)
+    inside = step < LENGTH
+    there = inside & (place >= 0) & (place + step < end)
+    token = tl.load(text + place + step, mask=there, other=-1)
+    there = there & (token >= 0)
+    row = BASE + step
+    one = tl.full((), 1, tl.int64)
+    word = ((one << (step + 1)) - 1) << BASE
+    tl.store(target + IDS + row, tl.where(there, token, 0), mask=inside)
+    tl.store(target + POSITIONS + row, length + 1 + step, mask=inside)
+    tl.store(target + WORDS + row, word | one, mask=inside)
+    tl.store(target + DEPTHS + row, step + 1, mask=inside)
+    above = tl.where(step == 0, 0, row - 1)
+    tl.store(parents + row, tl.where(there, above, -1).to(tl.int32), mask=inside)
 
 
 @triton.jit
 def candidates_kernel(
-    logits, values, tokens, VOCAB, n_blocks, WIDTH: tl.constexpr, BLOCK: tl.constexpr
+    logits,
+    values,
+    tokens,
+    result,
+    VOCAB,
+    n_blocks,
+    LAST_ROW: tl.constexpr,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
-    """The WIDTH best columns of one block of a row. values, tokens: [rows, n_blocks, WIDTH]."""
+    """The WIDTH best columns of one block of a row. values, tokens: [rows, n_blocks, WIDTH].
+
+    LAST_ROW: of the last settled token's row alone, whichever that is.
+    """
     row, block = tl.program_id(0), tl.program_id(1)
+    if LAST_ROW:
+        row += (tl.load(result) - 1).to(tl.int32)
     column = block * BLOCK + tl.arange(0, BLOCK)
     left = tl.load(
         logits + row.to(tl.int64) * VOCAB + column, mask=column < VOCAB, other=float("-inf")
@@ -81,8 +144,8 @@ def grow_kernel(
     parents,
     target,
     draft,
+    result,
     per_row,
-    first_row,
     LEVEL: tl.constexpr,
     WIDTH: tl.constexpr,
     PARENTS: tl.constexpr,
@@ -91,9 +154,10 @@ def grow_kernel(
 ):
     """Add one level: the WIDTH best children by cumulative log-probability, wherever they hang.
 
-    values, tokens: [rows, per_row] candidates of the draft's rows from `first_row` on, one row for
-    each of the PARENTS nodes of the level above. scores, parents: by row of the tree.
+    values, tokens: [rows, per_row] candidates of the draft's rows, one row for each of the PARENTS
+    nodes of the level above. scores, parents: by row of the tree.
     """
+    first_row = (tl.load(result) - 1).to(tl.int32) if LEVEL == 1 else 0  # of those rows
     base: tl.constexpr = (LEVEL - 1) * WIDTH + 1  # row of the level's first node
     above: tl.constexpr = 0 if LEVEL == 1 else base - PARENTS
     flat = tl.arange(0, BLOCK)
@@ -121,7 +185,7 @@ def grow_kernel(
             put_row(draft, place, token.to(tl.int64), length + LEVEL, word, depth)
     if not LAST:
         width = tl.full((), WIDTH, tl.int64)
-        put_scalars(draft, width, tl.load(state + 4), length + base, length, width + base)
+        put_scalars(draft, width, tl.load(state + 3), length + base, length, width + base)
 
 
 @triton.jit
@@ -131,35 +195,57 @@ def walk_kernel(
     log_probs,
     parents,
     target,
+    text,
+    places,
     path,
     result,
     result_log_probs,
     N_NODES: tl.constexpr,
-    DEPTH: tl.constexpr,
+    N_DRAFTED: tl.constexpr,
+    LONGEST: tl.constexpr,
     BLOCK: tl.constexpr,
+    BRANCHES: tl.constexpr,
+    TEXT: tl.constexpr,
 ):
     """Go down the tree as long as the target's choice is in it; settle the path and a new root.
 
-    path: [DEPTH + 2], the length before, the number of accepted nodes, then their rows.
-    result: [DEPTH + 2], the number of new tokens, then the tokens; log-probabilities likewise.
+    Draft and copies may hold the same tokens: the walk goes down all equal nodes at once, as bits
+    of `ahead`, and takes the rows of the first. path: [LONGEST + 2], the length before, the number
+    of accepted nodes, then their rows. Settled tokens are added to the text. places: [BRANCHES],
+    where the copies of this step begin in it, in the tree or not.
     """
+    one = tl.full((), 1, tl.int64)
     row = tl.arange(0, BLOCK)
-    node = (row > 0) & (row <= N_NODES)
-    parent = tl.load(parents + row, mask=node, other=-1)
+    parent = tl.load(parents + row, mask=(row > 0) & (row <= N_NODES), other=-1)
+    node = parent >= 0
+    above = tl.where(node, parent, 0).to(tl.int64)
     token = tl.load(target + IDS + row, mask=node, other=-1)
-    length = tl.load(state)
+    length, end = tl.load(state), tl.load(state + 4)
+    branch = tl.arange(0, BRANCHES)
+    place = tl.load(places + branch)
+    foretold = (place >= 0).to(tl.int64)
     at = tl.zeros((), dtype=tl.int32)
-    accepted = tl.zeros((), dtype=tl.int64)
+    ahead = one
+    accepted = one - 1
+    drafted = one - 1
+    copied = one - 1
     going = tl.full((), 1, tl.int32)
-    for step in range(DEPTH + 1):
+    for step in range(LONGEST + 1):
         if going == 1:
             choice = tl.load(tokens + at)
-            tl.store(result + 1 + step, choice)
+            tl.store(result + HEADER + step, choice)
             tl.store(result_log_probs + 1 + step, tl.load(log_probs + at))
-            hit = node & (parent == at) & (token == choice)
-            below = tl.min(tl.where(hit, row, 2147483647), axis=0)
+            tl.store(text + end + step, choice, mask=end + step < TEXT)
+            known = place + step < end
+            copy = tl.load(text + place + step, mask=(foretold == 1) & known, other=-1)
+            foretold = foretold * (copy == choice).to(tl.int64)
+            copied += tl.max(foretold, axis=0)
+            hit = node & (token == choice) & (((ahead >> above) & 1) == 1)
+            below = tl.min(tl.where(hit, row, BLOCK), axis=0)
             if below < BLOCK:
                 tl.store(path + 2 + step, below.to(tl.int64))
+                ahead = tl.sum(tl.where(hit, one << row.to(tl.int64), 0), axis=0)
+                drafted += (below <= N_DRAFTED).to(tl.int64)
                 accepted += 1
                 at = below
             else:
@@ -167,9 +253,49 @@ def walk_kernel(
     tl.store(path, length)
     tl.store(path + 1, accepted)
     tl.store(result, accepted + 1)
-    tl.store(state + 2, tl.load(target + IDS + at))
+    tl.store(result + 1, drafted)
+    tl.store(result + 2, copied)
     tl.store(state + 1, tl.load(tokens + at))
     tl.store(state, length + accepted + 1)
+    tl.store(state + 4, tl.minimum(end + accepted + 1, TEXT))
+
+
+@triton.jit
+def match_kernel(state, text, keys, LEAST: tl.constexpr, MOST: tl.constexpr, BLOCK: tl.constexpr):
+    """Say of each place of the text how many tokens before it equal the text's last ones.
+
+    A key is that number, MOST at most, then the place, so that the largest key is the longest match
+    and the latest among equals; -1 with fewer than LEAST tokens.
+    """
+    place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    end = tl.load(state + 4).to(tl.int32)
+    inside = place < end
+    equal = tl.zeros((BLOCK,), dtype=tl.int32)
+    alike = inside.to(tl.int32)
+    for back in range(MOST):
+        last = tl.load(text + end - 1 - back, mask=end > back, other=-1)
+        token = tl.load(text + place - 1 - back, mask=inside & (place > back), other=-2)
+        alike = alike * ((token == last) & (last >= 0)).to(tl.int32)
+        equal += alike
+    following = tl.load(text + place, mask=inside, other=-1)
+    good = (equal >= LEAST) & (following >= 0)
+    tl.store(keys + place, tl.where(good, equal * PLACES + place, -1))
+
+
+@triton.jit
+def pick_kernel(text, keys, places, result, BRANCHES: tl.constexpr, TEXT: tl.constexpr):
+    """Take the best places after which the text goes on differently, for the next step."""
+    flat = tl.arange(0, TEXT)
+    key = tl.load(keys + flat)
+    following = tl.load(text + flat)
+    for branch in range(BRANCHES):
+        best = tl.max(key, axis=0)
+        place = tl.where(best >= 0, best % PLACES, -1)
+        if branch == 0:
+            tl.store(result + 3, tl.where(best >= 0, best // PLACES, 0).to(tl.int64))
+        tl.store(places + branch, place.to(tl.int64))
+        taken = tl.load(text + place, mask=place >= 0, other=-1)
+        key = tl.where(following == taken, -1, key)
 
 
 @triton.jit
