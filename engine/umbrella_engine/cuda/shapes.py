@@ -52,10 +52,10 @@ FIXED = frozenset({"chain", "static"})  # presets that draft the same tree each 
 def shapes_of(preset: DraftPreset, config: DraftConfig) -> tuple[TreeShape, ...]:
     """Give the trees that a preset allows; those which name one way of drafting always draft."""
     bare = tuple(replace(shape, copied=()) for shape in DRAFTS)
-    chains, trees = ([shape for shape in bare if (shape.width > 1) is wide] for wide in (0, 1))
+    trees = tuple(shape for shape in bare if shape.width > 1)
     wanted = {
         "none": (),
-        "chain": chains,
+        "chain": tuple(shape for shape in bare if shape.width == 1),
         "static": trees,
         "dynamic": trees,
         "suffix": (PLAIN, *COPIES),
