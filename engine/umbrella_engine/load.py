@@ -3,13 +3,15 @@
 Everything that can be wrong between target and draft is found here, once, before the first request.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import torch
 
-from umbrella_engine.config import DraftConfig, EngineConfig, PairConfig
+from umbrella_engine.config import DraftConfig, DraftPreset, EngineConfig, PairConfig
+from umbrella_engine.cuda.captured import Captured
 from umbrella_engine.cuda.support import reason_against_device
 from umbrella_engine.device_steps import DeviceSteps, HostSteps
 from umbrella_engine.draft import presets
@@ -27,7 +29,6 @@ from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.memory import Need, check_fits
 from umbrella_engine.prefix_cache import lanes_for_budget
 from umbrella_engine.shape import defaults
-from umbrella_engine.shape.choice import Preset
 from umbrella_engine.shape.costs import Costs
 from umbrella_engine.shape.tuning import Subject, Tuning, read
 from umbrella_engine.sources import fetch_model
@@ -101,9 +102,14 @@ def load(
         assumed=models.assumed,
     )
     preset = choose_preset(draft, tuning)
-    device = _device_steps(models, preset, parts, report)
-    # what the device drafts by itself, the host's drafter leaves to it
-    own = parts if device is None else replace(parts, model=None)
+    captured = capture_steps(models, (preset,), draft, report)
+    device: DeviceSteps = HostSteps()
+    own = parts
+    if captured is not None:
+        texts = Texts(models.tokenizer.fim, parts.references)
+        device = captured.loop(preset, texts, parts.acceptance[0])
+        # what the device drafts by itself, the host's drafter leaves to it
+        own = replace(parts, model=None)
     return SpeculativeEngine(
         info=models.info,
         tokenizer=models.tokenizer,
@@ -112,31 +118,22 @@ def load(
         healing=models.healing,
         drawing=drawing(parts),
         references=parts.references,
-        device=device or HostSteps(),
+        device=device,
     )
 
 
-def _device_steps(
-    models: Models, preset: Preset, parts: presets.Parts, report: Report
-) -> DeviceSteps | None:
+def capture_steps(
+    models: Models, names: Collection[DraftPreset], config: DraftConfig, report: Report
+) -> Captured | None:
     """Capture what a GPU can do without the host; None where there is no such thing."""
     if reason_against_device(models.device):
         return None
-    from umbrella_engine.cuda.assemble import device_loop
+    from umbrella_engine.cuda.assemble import capture
 
     def done(count: int, total: int) -> None:
         report(Progress("loading", "capturing the steps of the device", count, total))
 
-    texts = Texts(models.tokenizer.fim, parts.references)
-    return device_loop(
-        models.target,
-        models.draft,
-        preset,
-        parts.config,
-        texts,
-        done,
-        agreement=parts.acceptance[0],
-    )
+    return capture(models.target, models.draft, names, config, done)
 
 
 def load_models(

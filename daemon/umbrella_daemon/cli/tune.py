@@ -79,8 +79,8 @@ def _measure(settings: "Settings", corpus: Path | None, seconds: float) -> "Tuni
     from umbrella_daemon.paths import models_directory
     from umbrella_daemon.progress import ProgressDisplay
     from umbrella_daemon.resident.pick import pick_pair
-    from umbrella_engine.load import load_models, subject_of
-    from umbrella_engine.tune import Tuner
+    from umbrella_engine.load import capture_steps, load_models, subject_of
+    from umbrella_engine.tune import PRESETS, Tuner
     from umbrella_engine.tune.corpus import default_folder
 
     pair, _ = pick_pair(settings)
@@ -98,7 +98,8 @@ def _measure(settings: "Settings", corpus: Path | None, seconds: float) -> "Tuni
             show,
             offline=settings.models.offline,
         )
-        tuner = Tuner(models, settings.draft, seconds, show)
+        captured = capture_steps(models, PRESETS, settings.draft, show)
+        tuner = Tuner(models, settings.draft, seconds, show, captured)
         return tuner.run(subject_of(pair, settings.engine), corpus or default_folder())
 
 

@@ -17,7 +17,7 @@ WEIGHT_OF_NEWS = 0.1  # of one drafted level, or one copy, in a running estimate
 WEIGHT_OF_A_TOKEN = 0.05  # of one copied token behind the first
 # how much of the rest the further candidates of a level catch: ranks 2 and 3-4 hold about .5 and .2
 # of what rank 1 misses (Qwen2.5-Coder pair on code)
-CAUGHT = {1: 0.0, 2: 0.5, 4: 0.7, 8: 0.8}
+CAUGHT = {1: 0.0, 2: 0.5, 3: 0.63, 4: 0.7, 8: 0.8}
 WAIT = 0.2  # plain steps that the device waits where drafting begins again
 PROBE_EVERY = 32  # steps without a draft, after which drafting is tried again
 # Copies by the tokens that matched when the step was chosen, which was one step early: none, 1, 3
@@ -51,11 +51,15 @@ class Choice:
         costs: Mapping[TreeShape, float],
         allowed: Collection[TreeShape],
         agreement: float = ACCEPTANCE[0],
+        *,
+        counts_copies: bool = True,
     ) -> None:
         """Take what a step of each shape costs, in any one unit, and what is allowed.
 
         `agreement`: how often the target agrees with the draft's favourite, before more is known.
+        `counts_copies`: whether what copies promise has a say; they are verified in any case.
         """
+        self._counts_copies = counts_copies
         self._costs = {shape: costs[shape] for shape in allowed}
         self._wait = WAIT * min(self._costs.values())
         self._usual = self._agreement = agreement
@@ -96,9 +100,8 @@ class Choice:
 
     def _rate(self, shape: TreeShape, agreement: float) -> float:
         waits = shape.depth > 0 and self._steps_without > 0
-        tokens = expected_tokens(
-            shape, agreement, self._first[self._kind], self._behind[self._kind]
-        )
+        first = self._first[self._kind] if self._counts_copies else 0.0
+        tokens = expected_tokens(shape, agreement, first, self._behind[self._kind])
         return tokens / (self._costs[shape] + self._wait * waits)
 
 
@@ -108,8 +111,12 @@ def choice_for(
     shapes: Collection[TreeShape],
     agreement: float = ACCEPTANCE[0],
 ) -> Choice:
-    """Give the choice of a preset among shapes at measured costs."""
-    choice = Choice(costs, shapes, agreement)
+    """Give the choice of a preset among shapes at measured costs.
+
+    `merged` takes the tree that the draft's record calls for and copies besides, so that it accepts
+    no less than `dynamic`; weighing one against the other is for `adaptive`.
+    """
+    choice = Choice(costs, shapes, agreement, counts_copies=preset != "merged")
     return Choice(costs, [choice.next().shape], agreement) if preset in FIXED else choice
 
 

@@ -44,7 +44,8 @@ DRAFTS = (
     TreeShape(4, 1, (7, 4)),
     TreeShape(4, 4, (10, 5)),
     TreeShape(6, 4, (7,)),
-    TreeShape(8, 4, (15, 15)),
+    TreeShape(8, 3, (7,)),
+    TreeShape(12, 2, (7,)),
 )
 FIXED = frozenset({"chain", "static"})  # presets that draft the same tree each step
 

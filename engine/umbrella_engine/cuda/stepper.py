@@ -49,6 +49,7 @@ class Stepper:
         self._least_matched = least_matched
         device = target.device
         most = max(MOST_UNREAD, *(shape.longest + 1 for shape in shapes))  # tokens of a result
+        self._longest = triton.next_power_of_2(most)
         self._branches = max(len(shape.copied) for shape in shapes)
         self._state = torch.zeros(5, dtype=torch.int64, device=device)
         self._scores = torch.zeros(MAX_ROWS, dtype=torch.float32, device=device)
@@ -132,7 +133,7 @@ class Stepper:
         draft_inputs = target.inputs.all if draft is None else draft.inputs.all
         kernels.root_kernel[(1,)](
             state, self._result, target.inputs.all, draft_inputs,
-            N_NODES=shape.n_nodes, READ=MOST_UNREAD if shape.depth else 0, num_warps=1,
+            shape.n_nodes, READ=MOST_UNREAD if shape.depth else 0, num_warps=1,
         )  # fmt: skip
         self._copy(shape)
         if draft is not None and shape.depth:
@@ -141,7 +142,7 @@ class Stepper:
         kernels.walk_kernel[(1,)](
             state, target.tokens, target.log_probs, self._parents, target.inputs.all,
             self._text, self._places, self._path, self._result, self._log_probs,
-            N_NODES=shape.n_nodes, N_DRAFTED=shape.n_drafted, LONGEST=shape.longest,
+            shape.n_nodes, shape.n_drafted, shape.longest,
             BLOCK=MAX_ROWS, BRANCHES=len(self._places), TEXT=len(self._text), num_warps=1,
         )  # fmt: skip
         if shape.n_nodes:
@@ -153,8 +154,7 @@ class Stepper:
         for branch, length in enumerate(shape.copied):
             kernels.copy_kernel[(1,)](
                 self._state, self._text, self._places, self._parents, self._target.inputs.all,
-                BRANCH=branch, BASE=base, LENGTH=length, BLOCK=triton.next_power_of_2(length),
-                num_warps=1,
+                branch, base, length, BLOCK=MAX_ROWS, num_warps=1,
             )  # fmt: skip
             base += length
 
@@ -177,13 +177,15 @@ class Stepper:
         width = shape.width
         for level in range(1, shape.depth + 1):
             parents = 1 if level == 1 else width
+            base = 1 + (level - 1) * width
             preset = preset_for(MOST_UNREAD if level == 1 else width)
             draft.launch(preset, logits=width > 1)
             values, tokens, per_row = self._level(draft, preset, parents, width, level == 1)
             kernels.grow_kernel[(1,)](
                 self._state, values, tokens, draft.normalizer, self._scores, self._parents,
                 self._target.inputs.all, draft.inputs.all, self._result, per_row,
-                LEVEL=level, WIDTH=width, PARENTS=parents, LAST=level == shape.depth,
+                level, base, base - parents, WIDTH=width, PARENTS=parents,
+                FIRST=level == 1, LAST=level == shape.depth,
                 BLOCK=triton.next_power_of_2(parents * per_row),
             )  # fmt: skip
 
@@ -204,7 +206,7 @@ class Stepper:
         kernels.compact_kernel[(config.n_layers, config.n_kv_heads)](
             cache.keys, cache.values, self._path, decoder.inputs.all,
             cache.keys.stride(0), cache.keys.stride(1), cache.capacity,
-            HEAD_DIM=config.head_dim, BLOCK=triton.next_power_of_2(shape.longest),
+            HEAD_DIM=config.head_dim, BLOCK=self._longest,
         )  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 """Measures a pair on this machine and on code like the user's, and chooses how to draft.
 
 The target writes into holes of source files; the draft's guesses are held against what it wrote;
-passes are timed; every preset then drafts the same texts again. Time is shared between the three
-parts, so that slow machines see fewer texts, not a longer wait.
+passes are timed; every preset then drafts the same texts again, or writes them again where a device
+takes the steps by itself. Time is shared between the three parts, so that slow machines see fewer
+texts, not a longer wait.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar, get_args
@@ -14,6 +15,7 @@ from typing import Final, TypeVar, get_args
 import msgspec
 
 from umbrella_engine.config import DraftConfig
+from umbrella_engine.cuda.captured import Captured
 from umbrella_engine.draft import presets
 from umbrella_engine.drafting import make_drafter
 from umbrella_engine.engine import SpeculativeEngine
@@ -28,6 +30,7 @@ from umbrella_engine.shape.tuning import Subject, Tuning
 from umbrella_engine.tune.acceptance import Guesses
 from umbrella_engine.tune.corpus import holes
 from umbrella_engine.tune.replay import Trial
+from umbrella_engine.tune.running import race
 from umbrella_engine.tune.timing import measure
 
 TEXT_TOKENS: Final = 48
@@ -35,7 +38,8 @@ FEWEST_TEXTS: Final = 3
 MOST_TEXTS: Final = 60
 SHARES: Final = {"texts": 0.45, "passes": 0.2, "trials": 0.35}  # of the time there is
 WITHOUT_DRAFT: Final = ("suffix",)  # presets that differ from `none` without a draft model
-WITH_DRAFT: Final = tuple(one for one in get_args(Preset) if one != "none")
+PRESETS: Final = get_args(Preset)
+WITH_DRAFT: Final = tuple(one for one in PRESETS if one != "none")
 
 MESSAGES: Final = {
     "texts": "the target writes into holes",
@@ -50,8 +54,17 @@ ItemT = TypeVar("ItemT")
 class Tuner:
     """One measurement of a resident pair."""
 
-    def __init__(self, models: Models, config: DraftConfig, seconds: float, report: Report) -> None:
+    def __init__(
+        self,
+        models: Models,
+        config: DraftConfig,
+        seconds: float,
+        report: Report,
+        captured: Captured | None = None,
+    ) -> None:
+        """Measure `models`; `captured` are all `PRESETS` of a device that steps by itself."""
         self._models = models
+        self._captured = captured
         self._config = msgspec.structs.replace(config, enabled=True, preset="auto")
         self._seconds = seconds
         self._report = report
@@ -70,15 +83,14 @@ class Tuner:
         )
         calibration = guesses.calibration()
         costs, plans = self._try_presets(texts, costs, fastest(predicted), rates, calibration)
-        plain = Plan("none", 1.0, costs.target.at(1))
         return Tuning(
             subject=subject,
             date=datetime.now().astimezone().isoformat(timespec="seconds"),
             acceptance=rates,
             calibration=calibration,
             costs=costs,
-            plans=(plain, *plans),
-            chosen=fastest([plain, *plans]),
+            plans=tuple(plans),
+            chosen=fastest(plans),
             tree=next((plan.shape for plan in predicted if plan.preset == "static"), Shape()),
         )
 
@@ -138,6 +150,8 @@ class Tuner:
             model=models.draft,
         )
         names: tuple[Preset, ...] = WITHOUT_DRAFT if models.draft is None else WITH_DRAFT
+        if self._captured is not None:
+            return costs, self._run_presets(texts, parts, ("none", *names), self._captured)
         # each has a memory of its own: what one has seen must not help another
         trials = [Trial(name, presets.make(name, parts)) for name in names]
         for prompt, text in self._while_time("trials", iter(texts)):
@@ -146,9 +160,22 @@ class Tuner:
         free = next(trial for trial in trials if trial.preset == "suffix")
         costs = msgspec.structs.replace(costs, step_ms=free.seconds * 1e3 / len(free.steps))
         return costs, [
-            trial.plan(costs, parts.shape(trial.preset), config.model_depth, config.max_nodes)
-            for trial in trials
+            Plan("none", 1.0, costs.target.at(1)),
+            *(
+                trial.plan(costs, parts.shape(trial.preset), config.model_depth, config.max_nodes)
+                for trial in trials
+            ),
         ]
+
+    def _run_presets(
+        self, texts: list[Text], parts: presets.Parts, names: Sequence[Preset], captured: Captured
+    ) -> list[Plan]:
+        """Let presets write the texts again on a device that takes the steps by itself."""
+        contest = race(self._models, captured, parts, names)
+        for prompt, text in self._while_time("trials", iter(texts)):
+            contest.run(prompt, len(text))
+        config = self._config
+        return [one.plan(config.model_depth, config.max_nodes) for one in contest.runners]
 
     def _while_time(self, part: str, items: Iterator[ItemT]) -> Iterator[ItemT]:
         """Give items as long as the part's share of the time lasts."""

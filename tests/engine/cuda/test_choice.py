@@ -75,8 +75,8 @@ def test_limits_leave_shapes_out() -> None:
     assert shapes_of("dynamic", DraftConfig(model_depth=0)) == (PLAIN,)
     assert shapes_of("chain", DraftConfig()) == (TreeShape(2), TreeShape(4))
     assert shapes_of("chain", DraftConfig(max_nodes=3)) == (TreeShape(2),)
-    assert TreeShape(8, 4) not in shapes_of("dynamic", DraftConfig(max_nodes=31))
-    assert TreeShape(8, 4) in shapes_of("dynamic", DraftConfig(max_nodes=32))
+    assert TreeShape(8, 3) not in shapes_of("dynamic", DraftConfig(max_nodes=23))
+    assert TreeShape(8, 3) in shapes_of("dynamic", DraftConfig(max_nodes=24))
 
 
 def test_limits_cut_copies() -> None:
@@ -164,7 +164,7 @@ def test_a_preset_of_one_tree_keeps_to_the_best_at_these_costs() -> None:
     trees = shapes_of("static", DraftConfig())
     cheap = {shape: 1.0 + 0.01 * shape.depth for shape in trees}
     dear = {shape: 1.0 + shape.depth for shape in trees}
-    for costs, depth in ((cheap, 8), (dear, 4)):
+    for costs, depth in ((cheap, 12), (dear, 4)):
         choice = choice_for("static", costs, trees)
         shapes = set()
         for accepted in (0, 4, 0, 0, 0, 0, 4):

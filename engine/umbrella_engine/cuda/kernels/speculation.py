@@ -45,8 +45,8 @@ def put_scalars(inputs, n_rows, lane, start, prefix, tail):
     tl.store(inputs + SCALARS + 4, tail)
 
 
-@triton.jit
-def root_kernel(state, result, target, draft, N_NODES: tl.constexpr, READ: tl.constexpr):
+@triton.jit(do_not_specialize=["n_nodes"])
+def root_kernel(state, result, target, draft, n_nodes, READ: tl.constexpr):
     """Lay the root into the target's inputs, and what was settled last into the draft's.
 
     READ: the most tokens that the draft may have to read; 0 in a step without it.
@@ -54,7 +54,7 @@ def root_kernel(state, result, target, draft, N_NODES: tl.constexpr, READ: tl.co
     one = tl.full((), 1, tl.int64)
     length, root = tl.load(state), tl.load(state + 1)
     put_row(target, 0, root, length, one, one - 1)
-    put_scalars(target, one + N_NODES, tl.load(state + 2), length, length, one + N_NODES)
+    put_scalars(target, one + n_nodes, tl.load(state + 2), length, length, one + n_nodes)
     if READ > 0:
         count = tl.load(result)
         row = tl.arange(0, READ).to(tl.int64)
@@ -68,32 +68,32 @@ def root_kernel(state, result, target, draft, N_NODES: tl.constexpr, READ: tl.co
         put_scalars(draft, count, tl.load(state + 3), first, first, count)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["branch", "base", "n_tokens"])
 def copy_kernel(
     state,
     text,
     places,
     parents,
     target,
-    BRANCH: tl.constexpr,
-    BASE: tl.constexpr,
-    LENGTH: tl.constexpr,
+    branch,
+    base,
+    n_tokens,
     BLOCK: tl.constexpr,
 ):
-    """Lay one branch of copied text into the rows from BASE on.
+    """Lay one branch of copied text into the rows from `base` on.
 
     A row that nothing fills has no parent, so that the walk never comes there.
     """
     length, end = tl.load(state), tl.load(state + 4)
-    place = tl.load(places + BRANCH)
+    place = tl.load(places + branch)
     step = tl.arange(0, BLOCK).to(tl.int64)
-    inside = step < LENGTH
+    inside = step < n_tokens
     there = inside & (place >= 0) & (place + step < end)
     token = tl.load(text + place + step, mask=there, other=-1)
     there = there & (token >= 0)
-    row = BASE + step
+    row = base + step
     one = tl.full((), 1, tl.int64)
-    word = ((one << (step + 1)) - 1) << BASE
+    word = ((one << (step + 1)) - 1) << base
     tl.store(target + IDS + row, tl.where(there, token, 0), mask=inside)
     tl.store(target + POSITIONS + row, length + 1 + step, mask=inside)
     tl.store(target + WORDS + row, word | one, mask=inside)
@@ -134,7 +134,7 @@ def candidates_kernel(
         left = tl.where(column == where, float("-inf"), left)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["per_row", "level", "base", "above"])
 def grow_kernel(
     state,
     values,
@@ -146,27 +146,29 @@ def grow_kernel(
     draft,
     result,
     per_row,
-    LEVEL: tl.constexpr,
+    level,
+    base,
+    above,
     WIDTH: tl.constexpr,
     PARENTS: tl.constexpr,
+    FIRST: tl.constexpr,
     LAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """Add one level: the WIDTH best children by cumulative log-probability, wherever they hang.
 
     values, tokens: [rows, per_row] candidates of the draft's rows, one row for each of the PARENTS
-    nodes of the level above. scores, parents: by row of the tree.
+    nodes of the level above. scores, parents: by row of the tree. base, above: rows of the first
+    node of this level and of the one above.
     """
-    first_row = (tl.load(result) - 1).to(tl.int32) if LEVEL == 1 else 0  # of those rows
-    base: tl.constexpr = (LEVEL - 1) * WIDTH + 1  # row of the level's first node
-    above: tl.constexpr = 0 if LEVEL == 1 else base - PARENTS
+    first_row = (tl.load(result) - 1).to(tl.int32) if FIRST else 0  # of those rows
     flat = tl.arange(0, BLOCK)
     parent = flat // per_row
     inside = parent < PARENTS
     at = (first_row + parent) * per_row + flat % per_row
     score = tl.load(values + at, mask=inside, other=float("-inf"))
     score -= tl.load(normalizer + first_row + parent, mask=inside, other=0.0)
-    if LEVEL > 1:
+    if not FIRST:
         score += tl.load(scores + above + parent, mask=inside, other=0.0)
     length = tl.load(state)
     for place in range(WIDTH):
@@ -177,18 +179,18 @@ def grow_kernel(
         row = base + place
         token = tl.load(tokens + (first_row + where // per_row) * per_row + where % per_row)
         word = tl.load(target + WORDS + owner) | (tl.full((), 1, tl.int64) << row)
-        depth = tl.full((), LEVEL, tl.int64)
+        depth = tl.zeros((), tl.int64) + level
         tl.store(scores + row, top)
         tl.store(parents + row, owner)
-        put_row(target, row, token.to(tl.int64), length + LEVEL, word, depth)
+        put_row(target, row, token.to(tl.int64), length + level, word, depth)
         if not LAST:
-            put_row(draft, place, token.to(tl.int64), length + LEVEL, word, depth)
+            put_row(draft, place, token.to(tl.int64), length + level, word, depth)
     if not LAST:
         width = tl.full((), WIDTH, tl.int64)
         put_scalars(draft, width, tl.load(state + 3), length + base, length, width + base)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_nodes", "n_drafted", "longest"])
 def walk_kernel(
     state,
     tokens,
@@ -200,9 +202,9 @@ def walk_kernel(
     path,
     result,
     result_log_probs,
-    N_NODES: tl.constexpr,
-    N_DRAFTED: tl.constexpr,
-    LONGEST: tl.constexpr,
+    n_nodes,
+    n_drafted,
+    longest,
     BLOCK: tl.constexpr,
     BRANCHES: tl.constexpr,
     TEXT: tl.constexpr,
@@ -210,13 +212,13 @@ def walk_kernel(
     """Go down the tree as long as the target's choice is in it; settle the path and a new root.
 
     Draft and copies may hold the same tokens: the walk goes down all equal nodes at once, as bits
-    of `ahead`, and takes the rows of the first. path: [LONGEST + 2], the length before, the number
+    of `ahead`, and takes the rows of the first. path: [longest + 2], the length before, the number
     of accepted nodes, then their rows. Settled tokens are added to the text. places: [BRANCHES],
     where the copies of this step begin in it, in the tree or not.
     """
     one = tl.full((), 1, tl.int64)
     row = tl.arange(0, BLOCK)
-    parent = tl.load(parents + row, mask=(row > 0) & (row <= N_NODES), other=-1)
+    parent = tl.load(parents + row, mask=(row > 0) & (row <= n_nodes), other=-1)
     node = parent >= 0
     above = tl.where(node, parent, 0).to(tl.int64)
     token = tl.load(target + IDS + row, mask=node, other=-1)
@@ -230,7 +232,7 @@ def walk_kernel(
     drafted = one - 1
     copied = one - 1
     going = tl.full((), 1, tl.int32)
-    for step in range(LONGEST + 1):
+    for step in range(longest + 1):
         if going == 1:
             choice = tl.load(tokens + at)
             tl.store(result + HEADER + step, choice)
@@ -245,7 +247,7 @@ def walk_kernel(
             if below < BLOCK:
                 tl.store(path + 2 + step, below.to(tl.int64))
                 ahead = tl.sum(tl.where(hit, one << row.to(tl.int64), 0), axis=0)
-                drafted += (below <= N_DRAFTED).to(tl.int64)
+                drafted += (below <= n_drafted).to(tl.int64)
                 accepted += 1
                 at = below
             else:
