@@ -11,9 +11,7 @@ The last line is JSON.
 """
 
 import argparse
-import dataclasses
 import json
-import multiprocessing
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +21,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.gpu_models import SHAPES, chain, graph_ms, random_fused, rates, weight_bytes
+from tests.bench.gpu_models import (
+    SHAPES,
+    chain,
+    compile_passes,
+    graph_ms,
+    random_fused,
+    rates,
+    weight_bytes,
+)
 from umbrella_engine.cuda.decoder import FusedDecoder
 from umbrella_engine.cuda.device_loop import Start
 from umbrella_engine.cuda.shapes import PLAIN, TreeShape
@@ -41,15 +47,6 @@ SPECULATIVE = (
     TreeShape(8, 4),
 )
 console = Console(width=150)
-
-
-def compile_pass(shape: str, preset: int) -> None:
-    """Put the kernels of one preset into Triton's cache; one layer has them all."""
-    decoder = random_fused(dataclasses.replace(SHAPES[shape], n_layers=1), 256)
-    chain(decoder, preset, 64)
-    for logits in (False, True):
-        decoder.launch(preset, logits=logits)
-    torch.cuda.synchronize()
 
 
 def parts(decoder: FusedDecoder, preset: int) -> dict[str, Callable[[], None]]:
@@ -164,8 +161,7 @@ def main() -> None:
     arguments.add_argument("--speculation", action="store_true")
     chosen = arguments.parse_args()
     names = {*chosen.shapes, *(["0.5B", "1.5B"] if chosen.speculation else [])}
-    with multiprocessing.get_context("spawn").Pool(chosen.workers) as pool:
-        pool.starmap(compile_pass, [(name, preset) for name in names for preset in PRESETS], 1)
+    compile_passes([SHAPES[name] for name in names], chosen.workers)
     found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
     found["rates_tb_per_s"] = rates()
     console.print(found)

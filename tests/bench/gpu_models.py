@@ -1,6 +1,8 @@
 """Decoders of well-known sizes with random weights on a GPU, and the clocks to time them by."""
 
-from collections.abc import Callable
+import dataclasses
+import multiprocessing
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import torch
@@ -9,6 +11,7 @@ from umbrella_engine.attention.flash import FlashAttention
 from umbrella_engine.cuda.assemble import fuse
 from umbrella_engine.cuda.decoder import FusedDecoder
 from umbrella_engine.cuda.graphs import Graph
+from umbrella_engine.cuda.tiles import PRESETS
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.model import Decoder
 from umbrella_engine.model_config import ModelConfig
@@ -90,6 +93,22 @@ def chain(decoder: FusedDecoder, n: int, length: int) -> None:
     ids = torch.randint(0, 1000, (n,))
     positions = torch.arange(length, length + n)
     decoder.inputs.fill(ids, positions, 0, length, torch.ones(n, n, dtype=torch.bool).tril())
+
+
+def compile_passes(configs: Sequence[ModelConfig], workers: int) -> None:
+    """Put the kernels of models into Triton's cache, by so many processes."""
+    each = [(dataclasses.replace(one, n_layers=1), preset) for one in configs for preset in PRESETS]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        pool.starmap(_compile_pass, each, 1)
+
+
+def _compile_pass(config: ModelConfig, preset: int) -> None:
+    """Launch everything that a pass of one preset of rows needs; one layer has all kernels."""
+    decoder = random_fused(config, 256)
+    chain(decoder, preset, 64)
+    for logits in (False, True):
+        decoder.launch(preset, logits=logits)
+    torch.cuda.synchronize()
 
 
 def graph_ms(launch: Callable[[], None], repeats: int = 25) -> float:
