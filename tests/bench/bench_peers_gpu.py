@@ -28,7 +28,7 @@ from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 from tests.bench.gpu_models import DTYPE, GPU, SHAPES, fused
 from tests.bench.prompts import prompts
 from umbrella_engine.config import DraftConfig, DraftPreset
-from umbrella_engine.cuda.assemble import device_loop
+from umbrella_engine.cuda.assemble import capture
 from umbrella_engine.draft.none import NoDrafter
 from umbrella_engine.draft.references import References
 from umbrella_engine.draft.texts import Texts
@@ -81,9 +81,9 @@ def language_model(module: Any, config: ModelConfig) -> LanguageModel:
 def ours(
     target: LanguageModel, draft: LanguageModel | None, tokenizer: Any, preset: DraftPreset
 ) -> Method:
-    texts = Texts(tokenizer.fim, References())
-    loop = device_loop(target, draft, preset, DraftConfig(), texts, lambda _done, _total: None)
-    assert loop is not None
+    captured = capture(target, draft, (preset,), DraftConfig(), lambda _done, _total: None)
+    assert captured is not None
+    loop = captured.loop(preset, Texts(tokenizer.fim, References()))
     info = EngineInfo("pair", "target", "draft", "cuda", "bfloat16", CAPACITY - 256)
     healing = Healing(tokenizer)
     engine = SpeculativeEngine(info, tokenizer, target, NoDrafter(), healing, device=loop)

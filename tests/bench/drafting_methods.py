@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from umbrella_engine.config import DraftConfig
 from umbrella_engine.cuda.captured import Captured
 from umbrella_engine.cuda.choice import Choice
 from umbrella_engine.cuda.device_loop import DeviceLoop
@@ -54,7 +55,7 @@ class ChoiceDraft:
         self.model.accept(tokens)
 
 
-def parts_for(models: Models, tuning: Tuning, config: presets.DraftConfig, costs: Costs) -> Parts:
+def parts_for(models: Models, tuning: Tuning, config: DraftConfig, costs: Costs) -> Parts:
     """Gather the parts of drafters at these costs."""
     limits = config.max_nodes, config.model_depth
     pace = fastest(predict(tuning.acceptance, costs, *limits))
@@ -106,7 +107,7 @@ def device_engines(
     return {**made, "choice": _engine(models, drafter, loop)}
 
 
-def one_source(config: presets.DraftConfig) -> list[TreeShape]:
+def one_source(config: DraftConfig) -> list[TreeShape]:
     """Give the trees of copies and those of the draft model, none of both."""
     asked = (shapes_of(name, config) for name in ("suffix", "chain", "dynamic"))
     return [*dict.fromkeys(shape for shapes in asked for shape in shapes)]

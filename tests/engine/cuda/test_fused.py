@@ -224,7 +224,7 @@ class DeviceWorld(World):
         self._engine: SpeculativeEngine | None = None
 
     def engine(self, scenario: Scenario) -> SpeculativeEngine:
-        from umbrella_engine.cuda.assemble import device_loop
+        from umbrella_engine.cuda.assemble import capture
         from umbrella_engine.draft.references import References
         from umbrella_engine.draft.texts import Texts
 
@@ -235,8 +235,9 @@ class DeviceWorld(World):
             references = References(2, max_tokens=100)
             texts = Texts(self.tokenizer.fim, references)
             config = DraftConfig()
-            loop = device_loop(target, draft, "adaptive", config, texts, lambda _d, _t: None)
-            assert loop is not None
+            captured = capture(target, draft, ("adaptive",), config, lambda _d, _t: None)
+            assert captured is not None
+            loop = captured.loop("adaptive", texts)
             parts = self._parts(scenario, "near", references)
             drafter = presets.make("adaptive", replace(parts, model=None))
             info = EngineInfo("tiny", "target", "near", "cuda", "float32", 256)
@@ -291,15 +292,11 @@ def test_a_thousand_requests_leave_memory_as_it_was(world: DeviceWorld) -> None:
 
 
 def test_a_family_of_transformers_takes_no_fused_path(tmp_path: Path) -> None:
-    from umbrella_engine.cuda.assemble import device_loop
-    from umbrella_engine.draft.references import References
-    from umbrella_engine.draft.texts import Texts
+    from umbrella_engine.cuda.assemble import capture
 
     save_family("hf-gemma2", tmp_path)
     target = load_tiny(tmp_path, device="cuda")
-    texts = Texts(None, References())
-    config = DraftConfig()
-    assert device_loop(target, None, "adaptive", config, texts, lambda _d, _t: None) is None
+    assert capture(target, None, ("adaptive",), DraftConfig(), lambda _d, _t: None) is None
 
 
 @pytest.mark.parametrize(("softcap", "window"), [(5.0, 0), (0.0, 12), (8.0, 7)])
@@ -363,12 +360,14 @@ def test_a_stepper_equals_its_slow_twin() -> None:
         return [one.step(shape).read() for shape in order]
 
     truth = [
-        token for step in written(PlainStepper(*plain), [3], [PLAIN] * 40) for token in step[0]
+        token
+        for step in written(PlainStepper(plain[0], plain[1]), [3], [PLAIN] * 40)
+        for token in step[0]
     ]
     text = [4, 3, *truth[:9], 1, -1, 3, *truth[:4], 2, 4, 3, *truth[:20], 6, 7, -1, 4, 3]
     order = [shapes[turn % 5 + 1 if turn < 12 else 3 * (turn % 2)] for turn in range(16)]
     order.sort(key=lambda shape: not shape.depth)  # a draft that has not read does not draft
-    found = [written(one, text, order) for one in (stepper, PlainStepper(*plain))]
+    found = [written(one, text, order) for one in (stepper, PlainStepper(plain[0], plain[1]))]
     assert any(step[2].copied > 3 for step in found[0])
     for ours, twins in zip(*found, strict=True):
         assert ours[0] == twins[0]
