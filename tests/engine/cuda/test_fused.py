@@ -11,7 +11,7 @@ from tests.engine.tiny import load_tiny, save_family
 from tests.law import NEVER, Request, Scenario, World, check, law
 from umbrella_engine.attention.flash import FlashAttention
 from umbrella_engine.attention.reference import ReferenceAttention
-from umbrella_engine.config import DraftConfig
+from umbrella_engine.config import DraftConfig, DraftPreset
 from umbrella_engine.draft import presets
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.interface import EngineInfo
@@ -23,6 +23,7 @@ from umbrella_engine.weights import pack_weights
 pytestmark = pytest.mark.gpu
 
 GPU = torch.device("cuda")
+ADAPTIVE: tuple[DraftPreset, ...] = ("adaptive",)
 ROWS = [  # rows, first slot, slots of the tail
     (1, 0, 1),
     (1, 5, 1),
@@ -235,7 +236,7 @@ class DeviceWorld(World):
             references = References(2, max_tokens=100)
             texts = Texts(self.tokenizer.fim, references)
             config = DraftConfig()
-            captured = capture(target, draft, ("adaptive",), config, lambda _d, _t: None)
+            captured = capture(target, draft, ADAPTIVE, config, lambda _d, _t: None)
             assert captured is not None
             loop = captured.loop("adaptive", texts)
             parts = self._parts(scenario, "near", references)
@@ -296,7 +297,7 @@ def test_a_family_of_transformers_takes_no_fused_path(tmp_path: Path) -> None:
 
     save_family("hf-gemma2", tmp_path)
     target = load_tiny(tmp_path, device="cuda")
-    assert capture(target, None, ("adaptive",), DraftConfig(), lambda _d, _t: None) is None
+    assert capture(target, None, ADAPTIVE, DraftConfig(), lambda _d, _t: None) is None
 
 
 @pytest.mark.parametrize(("softcap", "window"), [(5.0, 0), (0.0, 12), (8.0, 7)])
