@@ -14,6 +14,7 @@ Device = Annotated[
     Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description='"auto", "cpu", "cuda" or "cuda:1"'),
 ]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+AttentionSetting = Literal["auto", "own", "flash-attn", "torch"]
 DraftPreset = Literal["auto", "none", "chain", "static", "dynamic", "suffix", "merged", "adaptive"]
 
 
@@ -51,6 +52,9 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     device: Device = "auto"
     dtype: Dtype = "auto"
+    # on a GPU; "auto": our kernel for steps and torch's for prompts, or flash-attn where it is
+    # installed and faster
+    attention: AttentionSetting = "auto"
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0  # CPU threads; 0: torch's own choice
     context_tokens: Annotated[int, Meta(ge=64)] = 4096  # longest prompt + answer, per lane
     kv_cache_mb: Annotated[int, Meta(ge=1)] = 1024  # all lanes of target and draft together

@@ -4,13 +4,16 @@ The choice is made once, from `config.json` and the device: on a GPU our decoder
 kernels. transformers is imported only for families that our decoder does not compute itself.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import torch
 
+from umbrella_engine.attention.choice import choose_for_prompts, said
 from umbrella_engine.attention.flash import FlashAttention
 from umbrella_engine.attention.reference import ReferenceAttention
+from umbrella_engine.config import AttentionSetting
 from umbrella_engine.cuda.support import reason_against
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import ForwardPass
@@ -50,19 +53,34 @@ def load_decoder(
     dtype: torch.dtype,
     device: torch.device,
     layer_done: LayerDone = lambda _done, _total: None,
+    attention: AttentionSetting = "auto",
+    tell: Callable[[str], None] = lambda _message: None,
 ) -> ForwardPass:
-    """Read the weights in `folder` and give the object that computes them over `cache`."""
+    """Read the weights in `folder` and give the object that computes them over `cache`.
+
+    `tell` gets a sentence on what was chosen. Raises EngineError where `attention` names what
+    cannot be used, and as the parts do.
+    """
     if isinstance(config, ModelConfig):
         weights = load_weights(folder, config, dtype, device, layer_done)
         group = config.n_heads // config.n_kv_heads
         if device.type == "cpu":
             return Decoder(config, weights, cache, ReferenceAttention(group, dtype, config.window))
-        plain = Decoder(config, weights, cache, FlashAttention(group, dtype, config.window))
-        if reason_against(plain):
+        op, tried = choose_for_prompts(attention, config, dtype, device)
+        flash = FlashAttention(group, dtype, config.window, op)
+        plain = Decoder(config, weights, cache, flash)
+        prompts = f"attention: prompts through {said(op.name, tried)}"
+        reason = reason_against(plain)
+        if reason:
+            tell(f"{prompts}; steps in plain torch, since {reason}")
             return plain
         from umbrella_engine.cuda.assemble import fuse
+        from umbrella_engine.cuda.step_attention import choose_for_steps
 
-        return fuse(plain)
+        fused = fuse(plain)
+        name, tried = choose_for_steps(fused, attention)
+        tell(f"{prompts}; steps through {said(name, tried)}")
+        return fused
     from umbrella_engine.hf_model import load_hf_decoder
     from umbrella_engine.self_test import self_test
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import msgspec
 import torch
 
-from umbrella_engine.config import DraftConfig, DraftPreset, EngineConfig, PairConfig
+from umbrella_engine.config import (
+    AttentionSetting,
+    DraftConfig,
+    DraftPreset,
+    EngineConfig,
+    PairConfig,
+)
 from umbrella_engine.cuda.captured import Captured
 from umbrella_engine.cuda.support import reason_against_device
 from umbrella_engine.device_steps import DeviceSteps, HostSteps
@@ -55,6 +61,7 @@ class Placing:
     device: torch.device
     dtype: torch.dtype
     context_tokens: int
+    attention: AttentionSetting
     capacity: int  # slots of a lane: the context and the scratch slots of a tree
     n_lanes: int
     chunk_tokens: int
@@ -252,6 +259,7 @@ def _place(
         device=device,
         dtype=dtype,
         context_tokens=context,
+        attention=engine.attention,
         capacity=capacity,
         n_lanes=lanes_for_budget(engine.kv_cache_mb * 2**20, lane_bytes),
         chunk_tokens=engine.prefill_chunk_tokens or PREFILL_CHUNK_TOKENS[device.type],
@@ -268,6 +276,13 @@ def _load_model(checkpoint: Checkpoint, placing: Placing, report: Report) -> Lan
     layer_done(0, config.n_layers)
     cache = KVCache(config, placing.n_lanes, placing.capacity, placing.dtype, placing.device)
     decoder = load_decoder(
-        checkpoint.folder, config, cache, placing.dtype, placing.device, layer_done
+        checkpoint.folder,
+        config,
+        cache,
+        placing.dtype,
+        placing.device,
+        layer_done,
+        placing.attention,
+        lambda message: report(Progress("loading", message)),
     )
     return LanguageModel(decoder, placing.chunk_tokens)

@@ -111,6 +111,14 @@ async def test_the_processor_is_described() -> None:
     assert "bfloat16" in found.found
 
 
+async def test_attention_on_a_processor_is_said_to_be_torchs_own() -> None:
+    found = await machine.attention(settings(engine={"device": "cpu"}))
+    assert found == ok("in plain torch, as on every CPU")
+    found = await machine.attention(settings(engine={"device": "cpu", "attention": "flash-attn"}))
+    assert found.level == "ok"
+    assert found.found.endswith('engine.attention = "flash-attn" is for GPUs')
+
+
 async def test_little_memory_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await machine.memory(Settings())).level == "ok"
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(2**28, 2**32))

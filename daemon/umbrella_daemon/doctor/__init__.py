@@ -20,6 +20,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("umbrella", installation.umbrella),
     ("torch", installation.torch),
     ("device", machine.device),
+    ("attention", machine.attention),
     ("memory", machine.memory),
     ("disk", machine.disk),
     ("pair", model.pair),

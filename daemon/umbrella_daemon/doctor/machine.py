@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,42 @@ def _kernels(wanted: str) -> str:
     reason = reason_against_device(choose_device(wanted))
     if reason:
         return f"steps in plain torch, several times slower, since {reason}"
-    return "steps on fused kernels, one graph each; prompts through torch's flash attention"
+    return "steps on fused kernels, one graph each"
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Attention of Qwen2.5-Coder 1.5B, on which libraries are tried here."""
+
+    n_heads: int = 12
+    n_kv_heads: int = 2
+    head_dim: int = 128
+    scale: float = 128**-0.5
+
+
+async def attention(settings: Settings) -> Finding:
+    """Which attention a model gets: what is installed, what it takes on this GPU."""
+    from umbrella_engine.attention.choice import choose_for_prompts, said
+    from umbrella_engine.errors import EngineError
+    from umbrella_engine.hardware import choose_device, choose_dtype
+
+    device = choose_device(settings.engine.device)
+    wanted = settings.engine.attention
+    if device.type != "cuda":
+        ignored = "" if wanted == "auto" else f'; engine.attention = "{wanted}" is for GPUs'
+        return ok(f"in plain torch, as on every CPU{ignored}")
+    dtype = choose_dtype(settings.engine.dtype, device)
+    try:
+        op, tried = choose_for_prompts(wanted, Heads(), dtype, device)
+    except EngineError as error:
+        return fail(str(error), 'Set engine.attention to "auto", or install it.')
+    found = f"prompts through {said(op.name, tried)}"
+    steps = f'as engine.attention = "{wanted}" says'
+    if wanted in {"auto", "own"}:
+        steps = "through our kernel, unless a library is faster when the model is loaded"
+    if any(trial.reason == "not installed" for trial in tried):
+        found += "; a library would serve prompts, of whose time attention is a small part"
+    return ok(f"{found}; steps {steps}")
 
 
 def _cpu() -> str:

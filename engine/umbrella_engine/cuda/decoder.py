@@ -5,7 +5,7 @@ same cache; more rows (prefill) go to that decoder. All that changes between ste
 device (`Inputs`), so that a captured graph serves every lane, length and tree.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import triton
@@ -29,6 +29,16 @@ from umbrella_engine.weights import LayerWeights
 MAX_SPLITS = 8
 
 
+class StepAttention(Protocol):
+    """Attention of up to `preset` rows over one lane: `TreeAttention`, or another as its equal."""
+
+    def __call__(
+        self, preset: int, queries: Tensor, keys: Tensor, values: Tensor, mixed: Tensor
+    ) -> None:
+        """Enqueue it. queries, mixed: [rows, heads · head_dim]; keys, values: a layer's lanes."""
+        ...
+
+
 class FusedDecoder:
     """A `ForwardPass` over the weights, tables and cache of a plain decoder."""
 
@@ -50,7 +60,7 @@ class FusedDecoder:
         self._sums_post = self._empty(rows, hidden, dtype=single)  # before the gated part
         self._parts = self._empty(MAX_SPLITS, rows, hidden, dtype=single)
         self._arrived = torch.zeros(hidden, dtype=torch.int32, device=self.device)
-        self._attention = TreeAttention(
+        self.attention: StepAttention = TreeAttention(
             config,
             self.inputs,
             exact=self.dtype == torch.float32,
@@ -168,7 +178,7 @@ class FusedDecoder:
 
     def _attend(self, preset: int, index: int) -> None:
         cache = self.cache
-        self._attention(preset, self._queries, cache.keys[index], cache.values[index], self._mixed)
+        self.attention(preset, self._queries, cache.keys[index], cache.values[index], self._mixed)
 
     def _add(
         self, preset: int, tile: Tile, x: Tensor, weight: Tensor, bias: Tensor | None, sums: Tensor
