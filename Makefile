@@ -66,7 +66,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "$$found cannot make a virtual environment. On Debian and Ubuntu its parts are in"; \
 	    echo "another package: apt install python3-venv. Then run make again."; exit 1; }; }
 	@$(BIN)/python -m pip install $$([ -t 1 ] || echo --quiet) --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[dev]'
+	  --constraint constraints.txt --editable '.[dev,api]'
 	@touch $@
 
 clean:  ## remove caches and build outputs

@@ -149,9 +149,10 @@ class DaemonClient:
             async for piece in pieces:
                 yield piece
 
-    async def tokenize(self, text: str) -> wire.Tokens:
+    async def tokenize(self, text: str, *, controls: bool = False) -> wire.Tokens:
         """Give the ids of a text; raises DaemonError."""
-        answer = await (await self._reach()).request(wire.Tokenize(next(self._ids), text))
+        link = await self._reach()
+        answer = await link.request(wire.Tokenize(next(self._ids), text, controls))
         assert isinstance(answer, wire.Tokens)
         return answer
 

@@ -71,6 +71,11 @@ def tunings_directory() -> Path:
     return platformdirs.user_data_path(NAME, appauthor=False) / "tuning"
 
 
+def api_token_path() -> Path:
+    """Give the file with the API's token, whether it exists or not."""
+    return platformdirs.user_config_path(NAME, appauthor=False) / "api-token"
+
+
 def _named_socket(name: str) -> Path:
     path = Path(name).expanduser().absolute()
     if len(os.fsencode(path)) > MAX_SOCKET_BYTES:

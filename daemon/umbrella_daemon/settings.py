@@ -20,6 +20,7 @@ from umbrella_daemon.layers import SettingsError, keys, lay, nested
 from umbrella_engine.config import DraftConfig, EngineConfig
 
 __all__ = [
+    "ApiSettings",
     "CompletionSettings",
     "DaemonSettings",
     "ModelSettings",
@@ -97,6 +98,17 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auto_download_mb: Annotated[int, Meta(ge=0)] = 1000
 
 
+class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `api`: the HTTP server of `umbrella api`, on loopback."""
+
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8012  # 0: any that is free
+    token: bool = True  # false: every program of this machine may ask
+    max_body_mb: Annotated[float, Meta(ge=0.001, le=16)] = 8.0
+    # that a client may leave a stream unread, then its generation ends
+    stall_seconds: Annotated[float, Meta(ge=0.1, le=86400)] = 60.0
+    temperature: Annotated[float, Meta(ge=0, le=100)] = 0.0  # of requests that name none
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -108,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suggestions: SuggestionSettings = SuggestionSettings()
     daemon: DaemonSettings = DaemonSettings()
     models: ModelSettings = ModelSettings()
+    api: ApiSettings = ApiSettings()
 
 
 PREFIX: Final = "UMBRELLA_"

@@ -73,6 +73,7 @@ class Generate(msgspec.Struct, frozen=True, tag_field="t"):
 
     id: int
     prompt: str = ""
+    controls: bool = False  # spellings of control tokens in `prompt` are these, not text
     ids: tuple[int, ...] = ()  # a prompt as it is, control tokens and all
     suffix: str | None = None  # None: nothing follows, and nothing is filled in
     messages: tuple[Message, ...] = ()
@@ -92,10 +93,11 @@ class Generate(msgspec.Struct, frozen=True, tag_field="t"):
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag_field="t"):
-    """Ask for the ids of a text alone; what spells a control token is text."""
+    """Ask for the ids of a text alone."""
 
     id: int
     text: str
+    controls: bool = False  # spellings of control tokens are these, not text
 
 
 class Detokenize(msgspec.Struct, frozen=True, tag_field="t"):

@@ -7,9 +7,9 @@ before the template sees them, and the mark is taken out again when the text is 
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
+from umbrella_daemon.resident.controls import ids_with_controls, spellings_of
 from umbrella_daemon.wire import Message
 from umbrella_engine.interface import ChatFormat, Tokenizer
 
@@ -31,7 +31,7 @@ def conversation_ids(messages: Sequence[Message], tokenizer: Tokenizer) -> list[
     """
     chat = tokenizer.chat
     mark = _free_mark(messages)
-    spellings = _spellings(chat)
+    spellings = spellings_of(chat)
     turns = [
         Message(*(_broken(text, spellings, mark) for text in (one.role, one.content)))
         for one in messages
@@ -42,7 +42,7 @@ def conversation_ids(messages: Sequence[Message], tokenizer: Tokenizer) -> list[
     else:
         start = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
         text = _plain(turns)
-    return [*start, *_encoded(text, spellings, mark, tokenizer)]
+    return [*start, *ids_with_controls(text, tokenizer, without=mark)]
 
 
 def _rendered(messages: Iterable[Message], chat: ChatFormat) -> str:
@@ -65,20 +65,6 @@ def _plain(messages: Iterable[Message]) -> str:
     return "\n\n".join([*turns, "Assistant:"])
 
 
-def _encoded(
-    text: str, spellings: re.Pattern[str] | None, mark: str, tokenizer: Tokenizer
-) -> list[int]:
-    """Encode control tokens as such and all between them as text."""
-    controls = tokenizer.chat.controls
-    ids: list[int] = []
-    for part in spellings.split(text) if spellings else [text]:
-        if part in controls:
-            ids.append(controls[part])
-        elif part:
-            ids += tokenizer.encode(part.replace(mark, ""))
-    return ids
-
-
 def _broken(text: str, spellings: re.Pattern[str] | None, mark: str) -> str:
     """Put the mark into every spelling of a control token, also where several overlap."""
     while spellings and spellings.search(text):
@@ -92,10 +78,3 @@ def _free_mark(messages: Iterable[Message]) -> str:
     if mark is None:
         raise Unrenderable("the conversation holds every noncharacter of Unicode; it is no text")
     return mark
-
-
-@lru_cache(maxsize=4)
-def _spellings(chat: ChatFormat) -> re.Pattern[str] | None:
-    """Give what finds the spellings of control tokens, the longest first."""
-    known = sorted((one for one in chat.controls if len(one) > 1), key=len, reverse=True)
-    return re.compile(f"({'|'.join(map(re.escape, known))})") if known else None

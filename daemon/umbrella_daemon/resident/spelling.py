@@ -1,5 +1,8 @@
 """Text to ids and back for whoever asks the daemon; runs in any thread."""
 
+from functools import partial
+
+from umbrella_daemon.resident.controls import ids_with_controls
 from umbrella_daemon.wire import Detokenize, Fault, Text, Tokenize, Tokens
 from umbrella_engine.interface import Tokenizer
 
@@ -7,7 +10,9 @@ from umbrella_engine.interface import Tokenizer
 def spelled(request: Tokenize | Detokenize, tokenizer: Tokenizer) -> Tokens | Text:
     """Answer `request`; control tokens have no text, and bytes that are none show as U+FFFD."""
     if isinstance(request, Tokenize):
-        ids = tuple(tokenizer.encode(request.text))
+        text = request.text
+        encode = partial(ids_with_controls, tokenizer=tokenizer)
+        ids = tuple(encode(text) if request.controls else tokenizer.encode(text))
         return Tokens(request.id, ids, tuple(map(tokenizer.token_bytes, ids)))
     strange = next((one for one in request.ids if not 0 <= one < tokenizer.vocab_size), None)
     if strange is not None:

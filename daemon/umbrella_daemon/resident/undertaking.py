@@ -6,6 +6,7 @@ Everything that is wrong with a request is found here, before the engine is aske
 from dataclasses import dataclass
 from typing import Final
 
+from umbrella_daemon.resident.controls import ids_with_controls
 from umbrella_daemon.resident.conversation import PLAIN_STOPS, Unrenderable, conversation_ids
 from umbrella_daemon.resident.endings import LeastIndent, LineAfter, Rule, StopTexts
 from umbrella_daemon.resident.prompt import Prompt, build_prompt, document_start
@@ -72,8 +73,12 @@ def _prompt(request: Generate, engine: Engine, settings: PromptSettings) -> Prom
         if strange is not None:
             raise BadRequest(f"{strange} is no token; ids are 0 to {tokenizer.vocab_size - 1}")
         return Prompt(list(request.ids), b"", "ids")
-    start = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-    ids = [*start, *tokenizer.encode(request.prompt)]
+    encode = tokenizer.encode
+    ids = (
+        ids_with_controls(request.prompt, tokenizer) if request.controls else encode(request.prompt)
+    )
+    if tokenizer.bos_id is not None and ids[:1] != [tokenizer.bos_id]:
+        ids = [tokenizer.bos_id, *ids]
     return Prompt(ids or [document_start(tokenizer)], b"", "text")
 
 
