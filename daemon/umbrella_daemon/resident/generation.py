@@ -1,8 +1,10 @@
 """One `Generate` on its way: its prompt, the engine's steps, the pieces that are sent.
 
 Runs in the engine thread, a step at a time, so that others have their turn in between. Until the
-first token is there it gives way within one forward pass and begins anew later, over what the lane
-has kept; afterwards it keeps its lane and its place. So its text is the same whoever interrupts it.
+first token is there it gives way after a forward pass and begins anew later, over what the lane has
+kept; the more often it did, the more passes it takes before, so that it comes to its first token
+whatever others ask. Afterwards it keeps its lane and its place. So its text is the same whoever
+interrupts it.
 """
 
 import logging
@@ -52,6 +54,7 @@ class Generation:
         self._stream: AnswerStream | None = None
         self._steps: Iterator[Step] | None = None
         self._stats = Stats()
+        self._given_way = 0  # how often, before the first token
         self._cached: int | None = None  # tokens of the prompt, when it was first begun
 
     def advance(self, engine: Engine, give_way: Callable[[], bool]) -> bool:
@@ -107,6 +110,7 @@ class Generation:
         except Cancelled:
             self._close()
             self._note(began)
+            self._given_way += 1
             if self.stopped:
                 self.end(Finish.CANCELLED)
             return not self.stopped
@@ -117,10 +121,19 @@ class Generation:
         self, engine: Engine, undertaking: Undertaking, give_way: Callable[[], bool]
     ) -> Iterator[Step]:
         self._stats = Stats()
+        passes = 0
+
+        def unwanted() -> bool:
+            """Say before each forward pass whether it is not to be made."""
+            nonlocal passes
+            passes += 1
+            reading = not self._times.first and passes > 1 + self._given_way // 2
+            return self.stopped or (reading and give_way())
+
         return engine.generate(
             undertaking.prompt.ids,
             undertaking.limits,
-            lambda: self.stopped or (not self._times.first and give_way()),
+            unwanted,
             owed=undertaking.prompt.owed,
             stats=self._stats,
             sampling=undertaking.sampling,
