@@ -18,6 +18,7 @@ from umbrella_daemon.paths import log_path
 from umbrella_daemon.settings import PREFIX, Settings, load_settings
 
 MAX_TAIL_LINES: Final = 12
+OF_CLIENTS: Final = ("completion.", "chat.")  # settings that are not the daemon's
 
 
 class DaemonProcess:
@@ -61,13 +62,14 @@ def environment(settings: Settings) -> dict[str, str]:
     """Give our environment, changed so that a daemon started with it has `settings`.
 
     Relative paths are made absolute: the daemon has another working directory. Section
-    `completion` is left out, because each editor window has its own. Raises SettingsError.
+    `completion` is left out, because each editor window has its own, and `chat`, which is that of
+    a chat. Raises SettingsError.
     """
     variables = dict(os.environ)
     known = load_settings()
     for key in keys(settings):
         value = _value(settings, key)
-        if not key.startswith("completion.") and value != _value(known, key):
+        if not key.startswith(OF_CLIENTS) and value != _value(known, key):
             variables[PREFIX + key.replace(".", "__").upper()] = _text(value)
     paths = {
         "DAEMON__SOCKET": settings.daemon.socket,

@@ -54,6 +54,11 @@ def log_path() -> Path:
     return directory / "daemon.log"
 
 
+def chat_history_path() -> Path:
+    """Give the file of what was typed in chats, whether it exists or not."""
+    return platformdirs.user_state_path(NAME, appauthor=False) / "chat-history"
+
+
 def config_path() -> Path:
     """Give the user's settings file, whether it exists or not."""
     return platformdirs.user_config_path(NAME, appauthor=False) / "config.toml"

@@ -20,7 +20,11 @@ from umbrella_daemon.layers import SettingsError, keys, lay, nested
 from umbrella_engine.config import DraftConfig, EngineConfig
 
 __all__ = [
+<<<<<<< HEAD
     "ApiSettings",
+=======
+    "ChatSettings",
+>>>>>>> cb7651e (Chat: Markdown in pieces, conversations, keyboard, commands and the command itself)
     "CompletionSettings",
     "DaemonSettings",
     "ModelSettings",
@@ -79,6 +83,19 @@ class SuggestionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     workspace: bool = False
 
 
+class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `chat`: how conversations are answered, in a terminal and in a browser."""
+
+    system: str = ""  # "": the model's own
+    temperature: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    top_k: Annotated[int, Meta(ge=0)] = 0
+    top_p: Annotated[float, Meta(ge=0.01, le=1)] = 1.0
+    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    seed: Annotated[int, Meta(ge=-1)] = -1  # -1: another one every time
+    max_tokens: Annotated[int, Meta(ge=0)] = 1024  # 0: as many as fit
+    history: bool = True
+
+
 class DaemonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Section `daemon`: the resident process."""
 
@@ -118,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt: PromptSettings = PromptSettings()
     completion: CompletionSettings = CompletionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
+    chat: ChatSettings = ChatSettings()
     daemon: DaemonSettings = DaemonSettings()
     models: ModelSettings = ModelSettings()
     api: ApiSettings = ApiSettings()
