@@ -72,7 +72,7 @@ class Course:
             path, bonus = self.verifier.walk(logits, tree, owed)
             log_probs = log_probabilities(logits, tree, path, bonus, owed, self.healing)
             self.context.keep(tree, path)
-        self.stats.settle(tree, path)
+        self.stats.settle(tree, path, bonus)
         tokens = [*(tree.tokens[node] for node in path), bonus]
         self.draft.accept(tokens)
         return tokens, log_probs

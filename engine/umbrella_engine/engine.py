@@ -52,7 +52,9 @@ class SpeculativeEngine:
         self._check(ids, limits)
         checkpoint = _checkpoint(cancelled)
         drafter, verifier = self._pair(sampling)
-        device = self.device if sampling.temperature == 0 else HostSteps()
+        # what the device does by itself it tells nobody
+        alone = sampling.temperature == 0 and stats.verified is None
+        device = self.device if alone else HostSteps()
         with (
             self.target.open(ids) as context,
             drafter.begin(ids) as draft,

@@ -20,7 +20,8 @@ from umbrella_engine.interface import (
     Sampling,
     Step,
 )
-from umbrella_engine.stats import Stats
+from umbrella_engine.stats import Stats, Verified
+from umbrella_engine.tree import chain
 
 END: Final = 256
 FIM: Final = FimTokens(prefix=257, suffix=258, middle=259, pad=260)
@@ -103,6 +104,9 @@ class ScriptedEngine:
             stats.target_steps += 1
             stats.drafted_tokens += self.tokens_per_step - 1
             stats.accepted_tokens += len(block) - 1
+            if stats.verified is not None:
+                drafted = chain(block[:-1], "scripted")
+                stats.verified.append(Verified(drafted, tuple(range(len(drafted))), block[-1]))
             shown = block[: _index(block, END)] if END in limits.stop_ids else block
             stats.generated_tokens += len(shown)
             if shown:

@@ -12,6 +12,15 @@ from dataclasses import dataclass, field
 from umbrella_engine.tree import Tree
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A tree that the target read, what it kept of it, and the token it added."""
+
+    tree: Tree
+    path: tuple[int, ...]  # nodes from the root's child down
+    bonus: int
+
+
 @dataclass(slots=True)
 class Stats:
     """Counters of one request; times are in milliseconds."""
@@ -30,6 +39,7 @@ class Stats:
     accepted_at: dict[str, list[int]] = field(default_factory=dict)
     draft_us: dict[str, float] = field(default_factory=dict)  # source → microseconds
     ms: dict[str, float] = field(default_factory=dict)  # stage → milliseconds
+    verified: list[Verified] | None = None  # every tree, where somebody asks for them by a list
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -40,8 +50,10 @@ class Stats:
         finally:
             self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
 
-    def settle(self, tree: Tree, path: Sequence[int]) -> None:
-        """Count one verified tree and the nodes of it that the target kept."""
+    def settle(self, tree: Tree, path: Sequence[int], bonus: int) -> None:
+        """Count one verified tree and the nodes of it that the target kept before `bonus`."""
+        if self.verified is not None:
+            self.verified.append(Verified(tree, tuple(path), bonus))
         self.target_steps += 1
         self.drafted_tokens += len(tree)
         self.accepted_tokens += len(path)
