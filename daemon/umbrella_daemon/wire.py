@@ -54,6 +54,7 @@ class Complete(msgspec.Struct, frozen=True, tag_field="t"):
     candidates: int = 1  # how many different answers are wanted; each takes as long as the first
     snippets: tuple[Snippet, ...] = ()  # of other files, in the order of the prompt
     context: bool = True  # whether other files of the window may be read for it
+    explain: bool = False  # written anew, with all that was drafted for it: `Completed.steps`
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -200,6 +201,22 @@ class Alternative(msgspec.Struct, frozen=True):
     replace_after: int = 0
 
 
+class Node(msgspec.Struct, frozen=True):
+    """A drafted token in a tree."""
+
+    text: str
+    parent: int  # its place among the nodes, before this one; -1: below the settled text
+    source: str  # who drafted it: "model", "suffix", "previous", "retyped"
+    accepted: bool
+
+
+class VerifiedTree(msgspec.Struct, frozen=True):
+    """What one step of the target read at once."""
+
+    nodes: tuple[Node, ...]
+    bonus: str  # the token that the target added behind the accepted ones
+
+
 class Completed(msgspec.Struct, frozen=True, tag_field="t"):
     """Answer to `Complete`: text to insert, or nothing with a reason."""
 
@@ -210,6 +227,9 @@ class Completed(msgspec.Struct, frozen=True, tag_field="t"):
     detail: str = ""  # one sentence for a person
     trace: Trace = Trace()
     alternatives: tuple[Alternative, ...] = ()  # where more than one candidate was asked for
+    # where they were asked for; they begin with what was taken back at the cursor, and may go on
+    # behind the end of `text`
+    steps: tuple[VerifiedTree, ...] = ()
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -5,13 +5,14 @@
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from umbrella_engine.errors import WeightsError
 from umbrella_engine.interface import ChatFormat, Progress, Report
-from umbrella_engine.scripted import CONTROLS, FIM, ScriptedEngine, ScriptedTokenizer
+from umbrella_engine.scripted import CONTROLS, FIM, INFO, ScriptedEngine, ScriptedTokenizer
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +42,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fim: bool = False  # whether the vocabulary has fill-in-the-middle tokens
     load_ms: float = 0.0  # what loading takes, spread over `phases`
     phases: list[LoadPhase] = []
+    context_tokens: int = INFO.context_tokens  # longest prompt + answer
     logprob: float = 0.0  # natural logarithm of every token's probability
     chat_template: str = ""  # Jinja source; "<|end|>" is a control token of the vocabulary
     fail: str = ""  # loading ends with this message instead of an engine
@@ -68,6 +70,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.tokens_per_step,
             self.step_ms,
             tokenizer,
+            replace(INFO, context_tokens=self.context_tokens),
             others=self.others,
             logprob=self.logprob,
         )

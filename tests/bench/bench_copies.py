@@ -59,7 +59,7 @@ class Tally:
             if below is None:
                 break
             path.append(below)
-        self.stats.settle(tree, path, bonus)
+        self.stats.settle(tree, path, bonus=-1)
         for node, parent in enumerate(tree.parents):
             if parent == ROOT:  # the first branch of the root: the longest match
                 bin_ = self.promised.setdefault(round(tree.probabilities[node], 2), [0, 0])

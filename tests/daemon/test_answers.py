@@ -238,3 +238,14 @@ async def test_a_request_for_several_that_was_stopped_is_no_answer_to_the_next(h
         client.send(complete(2, "x = ", explicit=True, candidates=2))
         answer = await client.receive(Completed)
         assert (answer.text, len(answer.alternatives)) == ("a", 1)
+
+
+async def test_an_answer_that_is_to_be_explained_is_written_anew(home: Home) -> None:
+    async with served(home):
+        client = await home.ready()
+        await ask(client, 1, "def ad")
+        client.send(complete(2, "def ad", explain=True))
+        answer = await client.receive(Completed)
+        assert (answer.text, answer.trace.source) == (SHOWN, "engine")
+        assert "".join(one.bonus for one in answer.steps) != ""
+        assert (await ask(client, 3, "def ad")).steps == ()

@@ -298,3 +298,15 @@ def test_what_the_engine_raises_is_left_to_the_scheduler() -> None:
     with pytest.raises(ValueError, match="broken"):
         run(engine)
     assert engine.closed
+
+
+def test_how_an_answer_was_written_is_told_where_that_is_asked() -> None:
+    answer = run(watched("d(a, b):"), explain=True)
+    assert answer.text == "d(a, b):"
+    written = "".join(
+        "".join(node.text for node in one.nodes if node.accepted) + one.bonus
+        for one in answer.steps
+    )
+    assert written == " add(a, b):"  # the word at the cursor was taken back
+    assert [node.parent for node in answer.steps[0].nodes] == [-1, 0, 1]
+    assert run(watched("d(a, b):")).steps == ()

@@ -123,3 +123,18 @@ def test_cancelling_stops_before_the_next_forward(engine: SpeculativeEngine) -> 
     stats = Stats()
     answer(engine, IDS, Limits(1), stats)
     assert stats.reused_tokens == 16  # what was computed is kept
+
+
+def test_every_verified_tree_is_told_to_whoever_asks(engine: SpeculativeEngine) -> None:
+    stats = Stats(verified=[])
+    assert stats.verified is not None
+    tokens = answer(engine, IDS, Limits(12), stats)
+    spelled = [
+        token
+        for one in stats.verified
+        for token in [*(one.tree.tokens[node] for node in one.path), one.bonus]
+    ]
+    assert spelled == tokens
+    assert sum(len(one.tree) for one in stats.verified) == stats.drafted_tokens
+    assert len(stats.verified) == stats.target_steps
+    assert Stats().verified is None

@@ -34,6 +34,7 @@ DRAWN_PER_SECOND: Final = 12
 CODE_THEME: Final = "ansi_dark"  # the terminal's own colours
 SPARE_LINES: Final = 4  # of the terminal, below the tail and above it
 _KEPT: Final = "\n\t"
+_TURNS: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the writing direction
 
 
 class AnswerView:
@@ -161,5 +162,7 @@ def _begins_below_a_gap(block: Block) -> bool:
 def printable(text: str) -> str:
     """Leave out what a terminal would obey instead of show."""
     return "".join(
-        one for one in text if one in _KEPT or unicodedata.category(one) not in ("Cc", "Cf")
+        one
+        for one in text
+        if one in _KEPT or (unicodedata.category(one) != "Cc" and one not in _TURNS)
     )

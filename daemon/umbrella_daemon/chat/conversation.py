@@ -77,7 +77,9 @@ class Conversation:
 
         Raises ConversationError.
         """
-        saved = _File(tuple(msgspec.convert(msgspec.to_builtins(self.messages), tuple[_Saved, ...])))
+        saved = _File(
+            tuple(msgspec.convert(msgspec.to_builtins(self.messages), tuple[_Saved, ...]))
+        )
         content = msgspec.json.format(msgspec.json.encode(saved)) + b"\n"
         if path.suffix == ".md":
             content = self.markdown().encode()

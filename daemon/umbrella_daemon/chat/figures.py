@@ -54,18 +54,29 @@ class Figures:
         if not self.answers:
             return [("answers", "none yet")]
         return [
-            ("latest answer", f"{usage.completion_tokens} tokens, "
-             f"{speed(usage.completion_tokens, usage.generate_ms)}, "
-             f"{accepted(usage.accepted_tokens, usage.steps)}"),
+            (
+                "latest answer",
+                f"{usage.completion_tokens} tokens, "
+                f"{speed(usage.completion_tokens, usage.generate_ms)}, "
+                f"{accepted(usage.accepted_tokens, usage.steps)}",
+            ),
             ("first token", f"after {usage.first_ms:.0f} ms"),
-            ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them cached, "
-             f"{usage.prompt_tokens - usage.cached_tokens} computed"),
-            ("context", f"{usage.prompt_tokens + usage.completion_tokens} of "
-             f"{self.context_tokens} tokens"),
-            ("all answers", f"{self.answers}: {self.completion_tokens} tokens, "
-             f"{speed(self.completion_tokens, self.generate_ms)}, "
-             f"{accepted(self.accepted_tokens, self.steps)}, "
-             f"{self.cached_tokens} of {self.prompt_tokens} prompt tokens cached"),
+            (
+                "prompt",
+                f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them cached, "
+                f"{usage.prompt_tokens - usage.cached_tokens} computed",
+            ),
+            (
+                "context",
+                f"{usage.prompt_tokens + usage.completion_tokens} of {self.context_tokens} tokens",
+            ),
+            (
+                "all answers",
+                f"{self.answers}: {self.completion_tokens} tokens, "
+                f"{speed(self.completion_tokens, self.generate_ms)}, "
+                f"{accepted(self.accepted_tokens, self.steps)}, "
+                f"{self.cached_tokens} of {self.prompt_tokens} prompt tokens cached",
+            ),
         ]
 
 

@@ -15,6 +15,7 @@ def unseen_typing() -> Iterator[None]:
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     unseen = list(before)
+    unseen[0] &= ~termios.ICRNL  # Enter stays Enter
     unseen[3] &= ~(termios.ECHO | termios.ICANON)
     termios.tcsetattr(descriptor, termios.TCSANOW, unseen)
     try:

@@ -1,7 +1,7 @@
 """Where a person types: one message, of as many lines as wanted.
 
-Enter sends it; Alt-Enter, Ctrl-J or a backslash at the end of a line begin another line, and what is
-pasted keeps its own. Ctrl-X Ctrl-E opens it in the editor that $VISUAL or $EDITOR name.
+Enter sends it; Alt-Enter, Ctrl-J or a backslash at the end of a line begin another line, and what
+is pasted keeps its own. Ctrl-X Ctrl-E opens it in the editor that $VISUAL or $EDITOR name.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
-MARK: Final = "❯ "
+MARK: Final = "» "
 CONTINUED: Final = "  "
 STYLE: Final = Style.from_dict(
     {"prompt": "bold ansicyan", "bottom-toolbar": "noreverse ansibrightblack"}

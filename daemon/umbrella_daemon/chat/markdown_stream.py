@@ -58,7 +58,11 @@ class _Fence:
 
     def closed_by(self, line: str) -> bool:
         found = _FENCE.match(line)
-        return bool(found) and found["marks"].startswith(self.marks) and not found["info"].strip()
+        return (
+            found is not None
+            and found["marks"].startswith(self.marks)
+            and not found["info"].strip()
+        )
 
     def line(self, source: str) -> Code:
         return Code(source, self.language, "".join(self.code))

@@ -63,7 +63,7 @@ async def answer_once(
     conversation.ask(question)
     figures = Figures(partner.context_tokens)
     with show(lambda: figures.footer) as view:
-        async with aclosing(partner.answer(conversation)) as pieces:
+        async with aclosing(partner.answer(conversation, partner.options)) as pieces:
             async for piece in pieces:
                 figures.latest = piece.usage
                 view.feed(piece.text)

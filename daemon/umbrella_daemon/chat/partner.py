@@ -6,6 +6,7 @@ daemon is the one that editors use, and is replaced only by `switch`.
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
+from typing import Final
 
 from msgspec.structs import replace
 from rich.console import Console
@@ -17,9 +18,11 @@ from umbrella_daemon.ready import ready_daemon
 from umbrella_daemon.settings import ChatSettings, Settings
 from umbrella_daemon.wire import Finish, Generate, Generated, Message, Status
 
-NAME = "umbrella chat"
-TURN_TOKENS = 16  # that a template puts around a message, at most
-SHARE_KEPT = 0.75  # of the room for a conversation, once something has to go: then it can grow again
+NAME: Final = "umbrella chat"
+TURN_TOKENS: Final = 16  # that a template puts around a message, at most
+SHARE_KEPT: Final = (
+    0.75  # of the room for a conversation, once something has to go: then it can grow again
+)
 
 
 class Refused(DaemonError):
@@ -29,9 +32,10 @@ class Refused(DaemonError):
 class Partner:
     """A connection to the daemon, once `connect` was called; `close` ends it."""
 
-    def __init__(self, settings: Settings, progress: Console) -> None:
+    def __init__(self, settings: Settings, progress: Console, name: str = NAME) -> None:
         self._settings = settings
         self._progress = progress
+        self._name = name
         self._stack = AsyncExitStack()
         self._client: DaemonClient | None = None
         self._lengths: dict[str, int] = {}  # tokens of a message
@@ -57,7 +61,7 @@ class Partner:
     async def connect(self) -> None:
         """Find or start the daemon and wait for its model; raises DaemonError."""
         self._client = await self._stack.enter_async_context(
-            ready_daemon(self._settings, NAME, self._progress)
+            ready_daemon(self._settings, self._name, self._progress)
         )
         self.status = await self._client.status(0)
         self._lengths.clear()
@@ -87,12 +91,13 @@ class Partner:
         self._settings = settings
         await self.connect()
 
-    async def answer(self, conversation: Conversation) -> AsyncGenerator[Generated]:
+    async def answer(
+        self, conversation: Conversation, options: ChatSettings
+    ) -> AsyncGenerator[Generated]:
         """Give the next turn; the last piece is `done`. Closing the generator stops the engine.
 
         Raises DaemonError, of which Refused where another conversation might be answered.
         """
-        options = self.options
         request = Generate(
             0,
             messages=conversation.messages,
@@ -103,7 +108,7 @@ class Partner:
             min_p=options.min_p,
             seed=None if options.seed < 0 else options.seed,
         )
-        pieces = self._reached().generate(request)
+        pieces = (await self.daemon()).generate(request)
         try:
             async for piece in pieces:
                 if piece.finish == Finish.ERROR:
@@ -112,13 +117,22 @@ class Partner:
         finally:
             await pieces.aclose()
 
-    async def make_room(self, conversation: Conversation) -> int:
+    async def daemon(self) -> DaemonClient:
+        """Give the connection once the model is there; raises DaemonError."""
+        if self._client is None:
+            raise DaemonError("The daemon is not connected; /model NAME loads a pair.")
+        phase = await self._client.ready()
+        if phase.phase != "ready":
+            raise DaemonError(f"The model could not be loaded: {phase.message}")
+        return self._client
+
+    async def make_room(self, conversation: Conversation, options: ChatSettings) -> int:
         """Leave out the oldest turns where there is no room for an answer; give how many.
 
         Raises DaemonError.
         """
         context = self.context_tokens
-        room = context - min(self.options.max_tokens or context, context // 4)
+        room = context - min(options.max_tokens or context, context // 4)
         if await self._length(conversation.messages) <= room:
             return 0
         dropped = 0
@@ -132,16 +146,11 @@ class Partner:
         """Tokens of a conversation, rather too many than too few."""
         for one in messages:
             if one.content not in self._lengths:
-                tokens = await self._reached().tokenize(one.content)
+                tokens = await (await self.daemon()).tokenize(one.content)
                 if tokens.error:
                     raise Refused(tokens.detail)
                 self._lengths[one.content] = len(tokens.ids) + TURN_TOKENS
         return sum(self._lengths[one.content] for one in messages)
-
-    def _reached(self) -> DaemonClient:
-        if self._client is None:
-            raise DaemonError("The daemon is not connected; /model NAME loads a pair.")
-        return self._client
 
     def _known(self) -> Status:
         assert self.status is not None, "connect first"

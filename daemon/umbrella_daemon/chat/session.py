@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import aclosing
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
@@ -18,6 +19,8 @@ from umbrella_daemon.client import DaemonError
 from umbrella_daemon.settings import SettingsError
 from umbrella_daemon.wire import Finish
 
+STOPPED: Final = "(stopped)"
+
 
 class Chat:
     """One person, one conversation."""
@@ -32,15 +35,28 @@ class Chat:
     async def run(self, keyboard: LineInput) -> None:
         """Talk until the person leaves."""
         self.note(f"{self.partner.title} · /help lists commands, Ctrl-D leaves")
-        while not self.over:
-            try:
-                line = await keyboard.read()
-            except KeyboardInterrupt:
-                continue
-            except EOFError:
-                return
-            if line.strip():
-                await self.obey(line)
+        with unseen_typing():
+            while not self.over:
+                try:
+                    line = await keyboard.read()
+                except KeyboardInterrupt:
+                    continue
+                except EOFError:
+                    return
+                if line.strip():
+                    await self._obey(line)
+
+    async def _obey(self, line: str) -> None:
+        """Answer what was typed, or do it; Ctrl-C ends that."""
+        work = asyncio.create_task(self.obey(line))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, work.cancel)
+        try:
+            await work
+        except asyncio.CancelledError:
+            self.note(STOPPED)
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
 
     async def obey(self, line: str) -> None:
         """Answer what was typed, or do it where it is a command; trouble is shown."""
@@ -53,7 +69,7 @@ class Chat:
             self.trouble(str(error))
 
     async def say(self, text: str) -> None:
-        """Show the answer to `text`; Ctrl-C ends it and keeps what is there.
+        """Show the answer to `text`; cancelling this ends it and keeps what is there.
 
         Raises DaemonError. Where nothing was written the question is taken back.
         """
@@ -61,7 +77,7 @@ class Chat:
         try:
             await self._make_room()
             answer = await self._answer()
-        except DaemonError:
+        except (DaemonError, asyncio.CancelledError):
             self.conversation.take_back()
             raise
         if answer:
@@ -87,7 +103,7 @@ class Chat:
         self.console.print(Text(text, "red"))
 
     async def _make_room(self) -> None:
-        dropped = await self.partner.make_room(self.conversation)
+        dropped = await self.partner.make_room(self.conversation, self.partner.options)
         if dropped:
             turns = "turn" if dropped == 1 else f"{dropped} turns"
             self.note(
@@ -98,31 +114,24 @@ class Chat:
     async def _answer(self) -> str:
         """Show an answer while it comes; give its text."""
         texts: list[str] = []
-        with unseen_typing(), AnswerView(self.console, lambda: self.figures.footer) as view:
-
-            async def write() -> str:
-                async with aclosing(self.partner.answer(self.conversation)) as pieces:
+        ended = STOPPED
+        try:
+            with AnswerView(self.console, lambda: self.figures.footer) as view:
+                answer = self.partner.answer(self.conversation, self.partner.options)
+                async with aclosing(answer) as pieces:
                     async for piece in pieces:
                         texts.append(piece.text)
                         self.figures.latest = piece.usage
                         view.feed(piece.text)
-                        if piece.done:
-                            return piece.finish
-                return Finish.STOP
-
-            writing = asyncio.create_task(write())
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGINT, writing.cancel)
-            try:
-                ended = await writing
-            except asyncio.CancelledError:
-                ended = Finish.CANCELLED
-            except DaemonError as error:
-                if not any(texts):
-                    raise
-                ended = str(error)
-            finally:
-                loop.remove_signal_handler(signal.SIGINT)
+                        ended = piece.finish
+        except asyncio.CancelledError:
+            if not any(texts):
+                raise
+            ended = STOPPED
+        except DaemonError as error:
+            if not any(texts):
+                raise
+            ended = str(error)
         self.figures.finish(self.figures.latest)
         self._tell_end(ended)
         return "".join(texts)
@@ -131,10 +140,11 @@ class Chat:
         match ended:
             case Finish.STOP:
                 self.console.print()
-            case Finish.CANCELLED:
-                self.note("(stopped)\n")
+            case _ if ended == STOPPED:
+                self.note(f"{STOPPED}\n")
             case Finish.LENGTH:
                 tokens = self.figures.latest.completion_tokens
                 self.note(f"(cut after {tokens} tokens; chat.max_tokens allows more)\n")
             case _:
-                self.trouble(f"The answer broke off, its text is kept: {ended}\n")
+                why = "the daemon is stopping" if ended == Finish.CANCELLED else ended
+                self.trouble(f"The answer broke off, its text is kept: {why}\n")

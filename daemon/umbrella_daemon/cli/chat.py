@@ -33,7 +33,7 @@ OPTIONS: Final = (
 @click.option("--history/--no-history", default=None, help="Keep what is typed for later chats.")
 @click.pass_obj
 def chat(
-    invocation: Invocation, prompt: str | None, history: bool | None, **options: str | None
+    invocation: Invocation, /, prompt: str | None, history: bool | None, **options: str | None
 ) -> None:
     """Talk to the model that your editors use; nothing leaves the machine.
 

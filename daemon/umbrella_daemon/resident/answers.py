@@ -97,7 +97,8 @@ class Answers:
             return
         stats = Stats()
         with stats.stage("store"):
-            found = self.store.find(job.client, job.request)
+            # what is in the store says nothing of how it was written
+            found = None if job.request.explain else self.store.find(job.client, job.request)
         if found is None:
             self._scheduler.submit(job)
         else:
@@ -129,7 +130,7 @@ class Answers:
 
     def _foresee(self, job: Job, completed: Completed) -> None:
         """Prepare the likely states that the store cannot answer yet."""
-        if not self._prefetches:
+        if not self._prefetches or job.request.explain:  # nobody types there
             return
         states = dict(likely(job.request, completed.text, completed.replace_after))
         plan = self._with_context(job)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from umbrella_daemon.resident.explanation import explanation
 from umbrella_daemon.resident.generation import Generation
 from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.judge import Ending, bounds_of, conclude
@@ -35,7 +36,7 @@ class Completer:
     def complete(self, job: Job) -> Completed:
         """Answer `job`; whatever the engine raises besides `Cancelled` is passed on."""
         request = job.request
-        stats = Stats()
+        stats = Stats(verified=[] if request.explain else None)
         stats.ms["queue"] = (time.perf_counter() - job.received) * 1e3
         with stats.stage("prompt"):
             writer = self._writer(job)
@@ -45,6 +46,7 @@ class Completer:
                 return job.silence(Reason.EMPTY, "", stats)
             with stats.stage("generate"):
                 first = writer.write(stats)
+            job.steps = explanation(stats, self.engine.tokenizer)
             job.confidence = first.probability
             job.written.append(first)
             with stats.stage("postprocess"):

@@ -13,7 +13,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from umbrella_daemon.resident.written import Written
-from umbrella_daemon.wire import Alternative, Complete, Completed, Drafted, Reason, Trace
+from umbrella_daemon.wire import (
+    Alternative,
+    Complete,
+    Completed,
+    Drafted,
+    Reason,
+    Trace,
+    VerifiedTree,
+)
 from umbrella_engine.stats import Stats
 
 DETAILS: Final = {
@@ -61,6 +69,7 @@ class Job:
     layout: str = ""  # of the prompt, once there is one
     confidence: float | None = None  # probability of the first answer, once there is one
     written: list[Written] = field(default_factory=list)  # all the engine wrote, best first
+    steps: tuple[VerifiedTree, ...] = ()  # how it wrote the first of it, where that is asked
 
     @property
     def key(self) -> Key:
@@ -117,7 +126,12 @@ class Job:
         """Give the answer that shows `text`."""
         trace = self._trace("", stats, source)
         return Completed(
-            self.request.id, text, replace_after, trace=trace, alternatives=alternatives
+            self.request.id,
+            text,
+            replace_after,
+            trace=trace,
+            alternatives=alternatives,
+            steps=self.steps,
         )
 
     def silence(
@@ -129,6 +143,7 @@ class Job:
             reason=reason,
             detail=detail or DETAILS.get(reason, ""),
             trace=self._trace(reason, stats or Stats(), source),
+            steps=self.steps,
         )
 
     def _trace(self, reason: str, stats: Stats, source: str) -> Trace:
