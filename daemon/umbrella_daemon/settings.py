@@ -20,11 +20,8 @@ from umbrella_daemon.layers import SettingsError, keys, lay, nested
 from umbrella_engine.config import DraftConfig, EngineConfig
 
 __all__ = [
-<<<<<<< HEAD
     "ApiSettings",
-=======
     "ChatSettings",
->>>>>>> cb7651e (Chat: Markdown in pieces, conversations, keyboard, commands and the command itself)
     "CompletionSettings",
     "DaemonSettings",
     "ModelSettings",
