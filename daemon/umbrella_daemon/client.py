@@ -22,7 +22,7 @@ __all__ = ["DaemonClient", "DaemonError", "DaemonLost", "stop_daemon"]
 
 PATIENCE_SECONDS: Final = 2.0  # that a request waits for a daemon that is being started
 RETRY_SECONDS: Final = 5.0  # between attempts to start a daemon that cannot be started
-SETTLED: Final = ("ready", "failed")
+SETTLED: Final = ("ready", "failed", "backend-down")
 
 
 class DaemonClient:

@@ -20,7 +20,9 @@ from umbrella_daemon.layers import SettingsError, keys, lay, nested
 from umbrella_engine.config import DraftConfig, EngineConfig
 
 __all__ = [
+    "LOCAL",
     "ApiSettings",
+    "BackendSettings",
     "ChatSettings",
     "CompletionSettings",
     "DaemonSettings",
@@ -123,10 +125,36 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     temperature: Annotated[float, Meta(ge=0, le=100)] = 0.0  # of requests that name none
 
 
+class BackendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `backend`: an engine elsewhere instead of the resident pair."""
+
+    kind: Literal["local", "llama-server", "openai"] = "local"
+    url: str = ""  # "": where such a server usually listens on this machine
+    model: str = ""  # "": the first that the server names
+    api_key_env: str = ""  # name of the environment variable that holds the key
+    allow_remote: bool = False
+    fim: Literal[
+        "auto",
+        "none",
+        "suffix",
+        "qwen",
+        "starcoder",
+        "deepseek",
+        "codellama",
+        "codegeex",
+        "seed-coder",
+        "codestral",
+    ] = "auto"
+    connect_ms: Annotated[int, Meta(ge=1, le=600000)] = 2000
+    timeout_ms: Annotated[int, Meta(ge=1, le=3600000)] = 30000  # without a word of the server
+    retries: Annotated[int, Meta(ge=0, le=10)] = 2
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
     pair: Pair = "auto"
+    backend: BackendSettings = BackendSettings()
     engine: EngineConfig = EngineConfig()
     draft: DraftConfig = DraftConfig()
     prompt: PromptSettings = PromptSettings()
@@ -138,6 +166,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: ApiSettings = ApiSettings()
 
 
+LOCAL: Final = "local"  # the backend that is none
 PREFIX: Final = "UMBRELLA_"
 # variables of ours that are no settings
 OTHER_VARIABLES: Final = frozenset({"UMBRELLA_SCRIPT", "UMBRELLA_PAIR_DIR"})

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from umbrella_daemon.wire import Drafted, Status, Trace
 
-PHASE_STYLE = {"ready": "bold green", "failed": "bold red"}
+PHASE_STYLE = {"ready": "bold green", "failed": "bold red", "backend-down": "bold red"}
 POSITIONS = 8  # of a draft that are shown
 SUMS = ("total", "generate")  # of the other stages
 TRACE_COLUMNS = (

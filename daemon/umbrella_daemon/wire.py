@@ -291,7 +291,8 @@ class Text(msgspec.Struct, frozen=True, tag_field="t"):
 class Phase(msgspec.Struct, frozen=True, tag_field="t"):
     """Where the daemon is on its way to ready; pushed on every change."""
 
-    phase: str  # "starting" | "downloading" | "converting" | "loading" | "ready" | "failed"
+    # "starting" | "downloading" | "converting" | "loading" | "ready" | "failed" | "backend-down"
+    phase: str
     message: str = ""  # one sentence for a person
     percent: int | None = None  # 0-100 where the length of the way is known
 
@@ -375,6 +376,7 @@ class Reason:
     EMPTY: Final = "empty"  # the model had nothing to add here
     REPEATS: Final = "repeats"  # the answer says only what stands there already
     LOW_CONFIDENCE: Final = "low-confidence"  # the model was not sure enough
+    BACKEND_DOWN: Final = "backend-down"  # the engine elsewhere cannot be used now
     DAEMON_LOST: Final = "daemon-lost"  # the daemon went away in mid-request
     ERROR: Final = "error"  # see the log
 
@@ -394,6 +396,7 @@ class Fault:
     REQUEST: Final = "request"  # it asks for what cannot be; the detail says what
     LOADING: Final = "loading"  # the model is not there yet
     FAILED: Final = "failed"  # the model could not be loaded
+    BACKEND_DOWN: Final = "backend-down"  # the engine elsewhere cannot be used now
     INTERNAL: Final = "internal"  # see the log
 
 

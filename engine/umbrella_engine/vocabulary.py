@@ -1,7 +1,7 @@
 """The vocabulary of a `tokenizer.json`: which id adds which bytes, which ids are control tokens.
 
 Promises: bytes are exact for byte-level (GPT-2 alphabet) and SentencePiece-like ("▁", "<0x0A>")
-vocabularies; families are known by the spelling of their control tokens, never by a model's name.
+vocabularies. How control tokens are spelled is in `control_tokens`.
 
 Departures from what the file says, all so that text survives unchanged: Unicode normalisation and
 the space that SentencePiece puts in front are switched off, truncation and padding too.
@@ -17,34 +17,10 @@ from typing import Any, Final
 import msgspec
 from tokenizers import Tokenizer as Backend
 
+from umbrella_engine.control_tokens import FILE, FIM, KNOWN, ORDERS, PAD, REPO, SHAPE
 from umbrella_engine.errors import UnsupportedModel, WeightsError
 from umbrella_engine.interface import FimTokens
 
-_FIM: Final = (  # prefix, suffix, middle
-    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen, CodeGemma, Granite 3 and 4
-    # StarCoder, Granite Code, Stable Code, Yi; Mellum, which was trained suffix first, as well
-    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
-    ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),  # SantaCoder
-    ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek  # noqa: RUF001
-    ("▁<PRE>", "▁<SUF>", "▁<MID>"),  # CodeLlama
-    ("<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"),  # CodeGeeX
-    ("<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"),  # Seed-Coder
-    ("[PREFIX]", "[SUFFIX]", "[MIDDLE]"),  # Codestral and other Mistral vocabularies
-)
-_ORDERS: Final = {"<[fim-prefix]>": "spm", "[PREFIX]": "sp"}  # of families that are not "psm"
-_PAD: Final = ("<|fim_pad|>", "<fim_pad>", "<fim-pad>")
-_REPO: Final = ("<|repo_name|>", "<repo_name>", "<|reponame|>", "<reponame>")
-_FILE: Final = (
-    "<|file_sep|>", "<|file_separator|>", "<file_sep>", "<|filename|>", "<filename>",
-)  # fmt: skip
-_ENDS: Final = (  # end of text, end of turn and other marks after which no code follows
-    "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|im_start|>",
-    "<|end|>", "<|return|>", "<|EOT|>", "</s>", "<eos>", "<end_of_turn>", "<start_of_turn>",
-    "▁<EOT>", "<｜end▁of▁sentence｜>", "<｜begin▁of▁sentence｜>",  # noqa: RUF001
-    "<gh_stars>", "<issue_start>", "<jupyter_start>", "<jupyter_code>", "<commit_before>",
-)  # fmt: skip
-_KNOWN: Final = frozenset((*(t for f in _FIM for t in f), *_PAD, *_REPO, *_FILE, *_ENDS))
-_CONTROL_SHAPE: Final = re.compile(r"<[|｜].+[|｜]>|<\[.+\]>", re.DOTALL)  # noqa: RUF001
 _PADDING: Final = re.compile(r"\[PAD\d+\]|<unused_?\d+>")  # ids that only fill the embedding up
 _BYTE_PIECE: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -72,23 +48,23 @@ class Vocabulary:
 
     def fim(self) -> FimTokens | None:
         """Fill-in-the-middle tokens of a family that has all three."""
-        for family in _FIM:
+        for family in FIM:
             if all(spelling in self.controls for spelling in family):
                 prefix, suffix, middle = (self.controls[spelling] for spelling in family)
                 return FimTokens(
                     prefix,
                     suffix,
                     middle,
-                    pad=self._first(_PAD),
-                    repo=self._first(_REPO),
-                    file=self._first(_FILE),
-                    order=_ORDERS.get(family[0], "psm"),
+                    pad=self._first(PAD),
+                    repo=self._first(REPO),
+                    file=self._first(FILE),
+                    order=ORDERS.get(family[0], "psm"),
                 )
         return None
 
     def end_ids(self) -> set[int]:
         """Control tokens after which an answer has ended, by their spelling."""
-        return {self.controls[spelling] for spelling in _KNOWN & self.controls.keys()}
+        return {self.controls[spelling] for spelling in KNOWN & self.controls.keys()}
 
     def is_padding(self, token: int) -> bool:
         """Tell whether an id only fills the embedding up."""
@@ -123,7 +99,7 @@ def read_tokenizer_file(path: Path) -> tuple[Backend, Vocabulary]:
 
 
 def _is_control(spelling: str) -> bool:
-    return spelling in _KNOWN or bool(_CONTROL_SHAPE.fullmatch(spelling))
+    return spelling in KNOWN or bool(SHAPE.fullmatch(spelling))
 
 
 def _section(spec: dict[str, msgspec.Raw], name: str) -> Any:

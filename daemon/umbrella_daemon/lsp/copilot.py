@@ -18,8 +18,8 @@ DID_PARTIALLY_ACCEPT: Final = "textDocument/didPartiallyAcceptCompletion"
 DID_FOCUS: Final = "textDocument/didFocus"
 DID_CHANGE_STATUS: Final = "didChangeStatus"
 
-_KINDS: Final = {"failed": "Error", "paused": "Inactive"}  # by phase
-_WARNINGS: Final = frozenset({Reason.DAEMON_LOST, Reason.ERROR})
+_KINDS: Final = {"failed": "Error", "backend-down": "Warning", "paused": "Inactive"}  # by phase
+_WARNINGS: Final = frozenset({Reason.BACKEND_DOWN, Reason.DAEMON_LOST, Reason.ERROR})
 
 
 def did_show(ls: UmbrellaServer, params: Any) -> None:

@@ -25,6 +25,8 @@ from umbrella_engine.stats import Stats
 # answers that say what the engine makes of a state, not what became of a request
 _LASTING: Final = frozenset({"", Reason.EMPTY, Reason.REPEATS, Reason.LOW_CONFIDENCE})
 
+_FAILED: Final = frozenset({Reason.SUPERSEDED, Reason.CANCELLED, Reason.BACKEND_DOWN, Reason.ERROR})
+
 Call = Callable[..., object]  # calls a function in the event loop's thread, from any thread
 Reply = Callable[[Completed], None]
 
@@ -161,7 +163,7 @@ class Answers:
 
         def adopt(done: Completed) -> None:
             keep(done)
-            if done.reason not in (Reason.SUPERSEDED, Reason.CANCELLED, Reason.ERROR):
+            if done.reason not in _FAILED:
                 self._call(self.context.adopt, client, document, found)
 
         ready.keep = adopt

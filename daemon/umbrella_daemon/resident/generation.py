@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from umbrella_daemon.backends.faults import BackendDown, BackendRefused
 from umbrella_daemon.resident.answer_stream import AnswerStream
 from umbrella_daemon.resident.undertaking import BadRequest, Undertaking, undertake
 from umbrella_daemon.settings import PromptSettings
@@ -64,7 +65,9 @@ class Generation:
         """
         try:
             return self._advance(engine, give_way)
-        except (BadRequest, ContextOverflow) as error:
+        except BackendDown as error:
+            self.end(Finish.ERROR, Fault.BACKEND_DOWN, str(error))
+        except (BadRequest, BackendRefused, ContextOverflow) as error:
             self.end(Finish.ERROR, Fault.REQUEST, str(error))
         except BaseException as error:  # a panic in a compiled tokenizer is no Exception
             log.exception("generation %d of client %d failed", self.request.id, self.client)

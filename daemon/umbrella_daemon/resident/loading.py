@@ -1,7 +1,7 @@
-"""From settings to a resident engine, and what is told on the way.
+"""From settings to a resident engine, or to one elsewhere, and what is told on the way.
 
 Runs in the engine thread. Imports torch only when a real pair is loaded, so that the socket is
-open long before.
+open long before, and not at all for a backend.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from umbrella_daemon.paths import models_directory, tunings_directory
-from umbrella_daemon.settings import Settings
+from umbrella_daemon.settings import LOCAL, Settings
 from umbrella_daemon.tuned import summary, tuning_of
 from umbrella_daemon.wire import Phase
 from umbrella_engine.config import PairConfig
@@ -34,7 +34,15 @@ class Loaded:
 
 
 def load_engine(settings: Settings, report: Report) -> Loaded:
-    """Load the pair that `settings` name; raises EngineError, SettingsError or OSError."""
+    """Load the pair that `settings` name, or reach the backend.
+
+    Raises EngineError (BackendDown where asking again may help), SettingsError or OSError.
+    """
+    if settings.backend.kind != LOCAL:
+        from umbrella_daemon.backends.connecting import connect
+
+        connected = connect(settings.backend, settings.engine.context_tokens)
+        return Loaded(connected.engine, connected.told)
     if settings.pair == SCRIPTED:
         path = os.environ.get(SCRIPT_VARIABLE)
         script = read_script(Path(path)) if path else Script()

@@ -17,6 +17,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from umbrella_daemon import __version__, wire
+from umbrella_daemon.backends.faults import BackendDown
 from umbrella_daemon.paths import lock_path, log_path, socket_path
 from umbrella_daemon.resident.answers import Answers
 from umbrella_daemon.resident.claim import BACKLOG, Claim
@@ -27,6 +28,7 @@ from umbrella_daemon.resident.job import Job
 from umbrella_daemon.resident.loading import Loaded, PhaseReport, load_engine
 from umbrella_daemon.resident.log import open_log
 from umbrella_daemon.resident.memory import Memory
+from umbrella_daemon.resident.outage import Outage
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.resident.spelling import refused, spelled
 from umbrella_daemon.resident.state import State
@@ -39,6 +41,11 @@ from umbrella_engine.interface import Tokenizer
 log: Final = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = 5.0  # between two looks whether the socket is still ours
+SILENT: Final = {  # reasons for silence by phase; LOADING in all others but "ready"
+    "failed": Reason.FAILED,
+    "backend-down": Reason.BACKEND_DOWN,
+}
+FAULTS: Final = {"failed": Fault.FAILED, "backend-down": Fault.BACKEND_DOWN}  # of generations
 ENGINE_STOP_SECONDS: Final = 5.0  # for the forward pass that is under way
 FLUSH_SECONDS: Final = 1.0  # for clients to read their last answers
 
@@ -51,6 +58,7 @@ class Service:
         self._claim = claim
         self._state = State(settings)
         self._scheduler = Scheduler(self._load, self._work, self._advance)
+        self._outage = Outage(self._scheduler.reload)
         self._answers = Answers(settings, self._scheduler, self._call)
         self._memory = Memory(self._may_read if settings.suggestions.workspace else None)
         self._completer: Completer | None = None  # the engine thread's
@@ -103,7 +111,7 @@ class Service:
         if phase.phase == "ready":
             self._answers.complete(connection.number, request, reply)
         else:
-            reason = Reason.FAILED if phase.phase == "failed" else Reason.LOADING
+            reason = SILENT.get(phase.phase, Reason.LOADING)
             reply(Job(connection.number, request, reply).silence(reason, _spoken(phase)))
 
     def generate(self, connection: Connection, request: wire.Generate) -> None:
@@ -165,11 +173,12 @@ class Service:
     def _unready(self) -> tuple[str, str]:
         """Give why there is no engine: a value of `Fault` and a sentence."""
         phase = self._state.phase
-        fault = Fault.FAILED if phase.phase == "failed" else Fault.LOADING
-        return fault, _spoken(phase)
+        return FAULTS.get(phase.phase, Fault.LOADING), _spoken(phase)
 
     def _piece(self, connection: Connection, piece: Generated) -> None:
         connection.piece(piece)
+        if piece.error == Fault.BACKEND_DOWN:
+            self._set_down(piece.detail)
         if piece.done:
             self._state.record_generation(piece)
             log.info("%s", _account(connection.name, piece))
@@ -198,12 +207,19 @@ class Service:
 
     def _set_loaded(self, loaded: Loaded) -> None:
         self._answers.store.clear()  # another engine may say otherwise
+        self._outage.end()
         self._state.loaded(loaded)
         self._memory.serve(loaded.engine)
         self._tokenizer = loaded.engine.tokenizer
         self._scheduler.share(loaded.engine.info.lanes)
         info = loaded.engine.info
         self._set_phase(Phase("ready", f"{loaded.pair} ({info.device}, {info.dtype})"))
+
+    def _set_down(self, why: str) -> None:
+        """Tell that the backend is down; loading, which reaches it, is tried until it is not."""
+        if self._state.phase.phase != "backend-down" or self._state.phase.message != why:
+            self._set_phase(Phase("backend-down", why))
+        self._outage.fail()
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         """Call `function` in the event loop's thread, from any thread."""
@@ -213,6 +229,8 @@ class Service:
     def _load(self) -> None:
         try:
             loaded = load_engine(self._settings, PhaseReport(partial(self._call, self._set_phase)))
+        except BackendDown as error:
+            self._call(self._set_down, str(error))
         except BaseException as error:  # the thread must live on to try again
             log.exception("loading failed")
             self._call(self._set_phase, Phase("failed", _explained(error)))
@@ -222,7 +240,11 @@ class Service:
 
     def _work(self, job: Job) -> Completed:
         assert self._completer is not None, "jobs are submitted once the engine is ready"
-        return self._completer.complete(job)
+        try:
+            return self._completer.complete(job)
+        except BackendDown as error:
+            self._call(self._set_down, str(error))
+            return job.silence(Reason.BACKEND_DOWN, str(error))
 
     def _advance(self, generation: Generation, give_way: Callable[[], bool]) -> bool:
         assert self._completer is not None, "generations begin once the engine is ready"

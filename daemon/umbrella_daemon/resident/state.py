@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 
 from umbrella_daemon import __version__
 from umbrella_daemon.resident.loading import Loaded
-from umbrella_daemon.settings import Settings
+from umbrella_daemon.settings import LOCAL, Settings
 from umbrella_daemon.wire import (
     Completed,
     Drafted,
@@ -32,7 +32,8 @@ class State:
 
     def __init__(self, settings: Settings) -> None:
         self.phase = Phase("starting", "The daemon is starting.")
-        self._pair = settings.pair
+        backend = settings.backend
+        self._pair = settings.pair if backend.kind == LOCAL else f"{backend.kind} {backend.url}"
         self._device = ""
         self._dtype = ""
         self._started = time.monotonic()

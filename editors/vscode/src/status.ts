@@ -15,6 +15,7 @@ const LASTING: Readonly<Record<string, string>> = {
   'too-large': 'file too large',
   binary: 'not text',
   'no-document': 'no such file',
+  'backend-down': 'backend down',
   'daemon-lost': 'reconnecting',
   error: 'error',
 };
@@ -24,6 +25,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   missing: 'not installed',
   stopped: 'stopped',
   failed: 'failed',
+  'backend-down': 'backend down',
 };
 
 interface Look {

@@ -4,7 +4,7 @@ local config = require('umbrella.config')
 local M = {}
 
 ---@class umbrella.State
----@field phase 'starting'|'downloading'|'converting'|'loading'|'ready'|'failed'|'stopped'
+---@field phase 'starting'|'downloading'|'converting'|'loading'|'ready'|'failed'|'backend-down'|'stopped'
 ---@field message? string one sentence for a person
 ---@field percent? integer
 ---@field reason? string why nothing was shown last, '' otherwise
