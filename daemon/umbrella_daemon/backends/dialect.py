@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from umbrella_daemon.backends.chat import Part
 from umbrella_daemon.backends.pieces import PieceTokenizer
 from umbrella_engine.interface import Sampling
-
-Part = int | str  # a control token, or text
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from umbrella_daemon.backends.dialect import Part
+from umbrella_daemon.backends.chat import Part
 from umbrella_daemon.backends.pieces import FIM
 
 

@@ -1,4 +1,4 @@
-"""llama.cpp's server: `/completion` with the prompt as we lay it out, `/infill` where it must.
+"""llama.cpp's server: `/completion` with the prompt as we lay it out, `/infill` where that must be.
 
 Control tokens go as ids between texts, so any layout can be sent, and a grammar makes the answer
 begin with what is owed. A model whose fill-in-the-middle tokens are of no family we know gets
@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from umbrella_daemon.backends.dialect import Ask, News, Part, Served, Token, Usage
+from umbrella_daemon.backends.chat import Part, messages_of
+from umbrella_daemon.backends.dialect import Ask, News, Served, Token, Usage
 from umbrella_daemon.backends.faults import BackendRefused
 from umbrella_daemon.backends.hole import hole_of
+from umbrella_daemon.backends.openai_events import DONE, news
 from umbrella_daemon.backends.pieces import FIM, PieceTokenizer
 from umbrella_daemon.backends.spelling import found, named, spells_control, tokenizer_for
 from umbrella_daemon.backends.upstream import Upstream, shortened
@@ -51,14 +53,12 @@ class LlamaServer:
         sampling = ask.sampling
         body: dict[str, object] = {
             "stream": True,
-            "n_predict": ask.max_tokens,
             "cache_prompt": True,
             "temperature": sampling.temperature,
             "top_k": sampling.top_k,
             "top_p": sampling.top_p,
             "min_p": sampling.min_p,
             "samplers": ["top_k", "top_p", "min_p", "temperature"],
-            "n_probs": max(1, ask.others),
             "timings_per_token": True,
             "sse_ping_interval": PING_SECONDS,
         }
@@ -68,7 +68,12 @@ class LlamaServer:
             body["grammar"] = f"root ::= {_literal(ask.owed)} .*"
         if self._settings.model:
             body["model"] = self._settings.model
+        if messages := messages_of(ask.parts):
+            url = f"{self._root}/v1/chat/completions"
+            chat = {"messages": messages, "max_tokens": ask.max_tokens, "logprobs": True}
+            return url, body | chat
         hole = hole_of(ask.parts) if self._infill else None
+        body |= {"n_predict": ask.max_tokens, "n_probs": max(1, ask.others)}
         if hole is None:
             return f"{self._root}/completion", body | {"prompt": self._prompt(ask.parts)}
         return f"{self._root}/infill", body | {
@@ -79,9 +84,13 @@ class LlamaServer:
 
     def news(self, data: bytes) -> News:
         """See `Dialect`."""
+        if data == DONE:
+            return News(ended=True)
         event = _event(data)
         if event.error is not None:
             raise self._upstream.down(f"it failed: {shortened(str(event.error))}")
+        if event.choices:
+            return news(data, self._upstream)
         text = event.content.encode()
         tokens = (_token(text, event.completion_probabilities),) if text else ()
         return News(tokens, event.stop, event.timings.usage() if event.timings else None)
@@ -165,6 +174,7 @@ class _Event(msgspec.Struct):
     completion_probabilities: list[_Probability] = []
     timings: _Timings | None = None
     error: Any = None
+    choices: list[msgspec.Raw] = []  # in chats
 
 
 _event: Final = msgspec.json.Decoder(_Event).decode

@@ -7,11 +7,11 @@ Conversations go to the server's chat interface, where its own template writes t
 
 from typing import Any, Final
 
-import msgspec
-
-from umbrella_daemon.backends.dialect import Ask, News, Served, Token, Usage
+from umbrella_daemon.backends.chat import messages_of
+from umbrella_daemon.backends.dialect import Ask, News, Served
 from umbrella_daemon.backends.faults import BackendDown, BackendRefused
 from umbrella_daemon.backends.hole import hole_of
+from umbrella_daemon.backends.openai_events import news
 from umbrella_daemon.backends.pieces import FIM, PieceTokenizer
 from umbrella_daemon.backends.spelling import (
     Spellings,
@@ -21,8 +21,9 @@ from umbrella_daemon.backends.spelling import (
     spelled,
     tokenizer_for,
 )
-from umbrella_daemon.backends.upstream import Upstream, shortened
+from umbrella_daemon.backends.upstream import Upstream
 from umbrella_daemon.settings import BackendSettings
+from umbrella_engine.interface import Sampling
 
 MISSING: Final = frozenset({404, 405, 501})  # what servers say of what they do not have
 MOST_OTHERS: Final = 5  # what OpenAI's interface promises; servers refuse more than theirs
@@ -63,13 +64,11 @@ class OpenAI:
             "stream": True,
             "max_tokens": ask.max_tokens,
             "temperature": sampling.temperature,
-            "logprobs": min(MOST_OTHERS, max(1, ask.others)),
+            **_filters(sampling),
         }
-        filters = {"top_p": sampling.top_p, "top_k": sampling.top_k, "min_p": sampling.min_p}
-        unset = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}  # not everybody knows the last two
-        body |= {name: value for name, value in filters.items() if value != unset[name]}
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
+        if messages := messages_of(ask.parts):
+            return f"{self._url}/chat/completions", body | {"messages": messages, "logprobs": True}
+        body["logprobs"] = min(MOST_OTHERS, max(1, ask.others))
         url = f"{self._url}/completions"
         hole = hole_of(ask.parts) if self._settings.fim == "suffix" else None
         if hole is None:
@@ -80,16 +79,7 @@ class OpenAI:
 
     def news(self, data: bytes) -> News:
         """See `Dialect`."""
-        if data == b"[DONE]":
-            return News(ended=True)
-        event = _event(data)
-        if event.error is not None:
-            raise self._upstream.down(f"it failed: {shortened(str(event.error))}")
-        usage = event.usage.usage() if event.usage else None
-        if not event.choices:
-            return News(usage=usage)
-        choice = event.choices[0]
-        return News(_tokens(choice), choice.finish_reason is not None, usage)
+        return news(data, self._upstream)
 
     def _models(self) -> list[dict[str, Any]]:
         """Give what the server lists; nothing where it lists none."""
@@ -130,84 +120,15 @@ class OpenAI:
         return isinstance(tokens, list) and len(tokens) == 1
 
 
-class _Likely(msgspec.Struct):
-    token: str = ""
-    logprob: float = 0.0
-    data_bytes: list[int] | None = msgspec.field(default=None, name="bytes")
-
-    def data(self) -> bytes:
-        return bytes(self.data_bytes) if self.data_bytes else self.token.encode()
-
-
-class _Detailed(_Likely):
-    top_logprobs: list[_Likely] = []
-
-
-class _Logprobs(msgspec.Struct):
-    """In the shape of completions, or (llama-server) in that of chats."""
-
-    tokens: list[str] = []
-    token_logprobs: list[float | None] = []
-    top_logprobs: list[dict[str, float] | None] | None = None
-    content: list[_Detailed] | None = None
-
-    def told(self) -> tuple[Token, ...]:
-        """Give the tokens that it tells of."""
-        if self.content is not None:
-            return tuple(
-                Token(
-                    one.data(),
-                    one.logprob,
-                    tuple((other.data(), other.logprob) for other in one.top_logprobs),
-                )
-                for one in self.content
-            )
-        tops = [*(self.top_logprobs or []), *[None] * len(self.tokens)]
-        return tuple(
-            Token(
-                token.encode(),
-                logprob or 0.0,
-                tuple((other.encode(), value) for other, value in (top or {}).items()),
-            )
-            for token, logprob, top in zip(self.tokens, self.token_logprobs, tops, strict=False)
-        )
-
-
-class _Choice(msgspec.Struct):
-    text: str | None = None
-    logprobs: _Logprobs | None = None
-    finish_reason: str | None = None
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    prompt_tokens_details: _Details | None = None
-
-    def usage(self) -> Usage:
-        details = self.prompt_tokens_details
-        return Usage(self.prompt_tokens, (details and details.cached_tokens) or 0)
-
-
-class _Event(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_event: Final = msgspec.json.Decoder(_Event).decode
-
-
-def _tokens(choice: _Choice) -> tuple[Token, ...]:
-    """Give what a choice adds: token by token where they spell its text, else as one."""
-    text = (choice.text or "").encode()
-    told = choice.logprobs.told() if choice.logprobs else ()
-    if told and b"".join(token.data for token in told) == text:
-        return tuple(token for token in told if token.data)
-    return (Token(text, sum(token.logprob for token in told)),) if text else ()
+def _filters(sampling: Sampling) -> dict[str, object]:
+    """Give what narrows the choice of tokens, as far as it does: not everybody knows all of it."""
+    given = {
+        "top_p": (sampling.top_p, 1.0),
+        "top_k": (sampling.top_k, 0),
+        "min_p": (sampling.min_p, 0.0),
+        "seed": (sampling.seed, None),
+    }
+    return {name: value for name, (value, unset) in given.items() if value != unset}
 
 
 def _context_tokens(model: dict[str, Any]) -> int:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from umbrella_engine.interface import FimTokens
+from umbrella_daemon.backends.chat import CHAT, Part
+from umbrella_engine.interface import ChatFormat, FimTokens
 
 LONGEST: Final = 7  # bytes of a piece that is no run
 _RUN: Final = 1 << 60
@@ -34,6 +35,7 @@ class PieceTokenizer:
     """Implements `umbrella_engine.interface.Tokenizer`."""
 
     fim: FimTokens | None = None
+    chat: ChatFormat = CHAT
     bos_id: int | None = None  # the server sees to it
     stop_ids: frozenset[int] = frozenset()  # the server ends an answer
     vocab_size: int = 2**63
@@ -63,7 +65,7 @@ def ids_of(data: bytes) -> list[int]:
     ]
 
 
-def parts_of(ids: Sequence[int], tokenizer: PieceTokenizer) -> Iterator[int | str]:
+def parts_of(ids: Sequence[int], tokenizer: PieceTokenizer) -> Iterator[Part]:
     """Give control tokens as they are, and the text between them."""
     for control, group in groupby(ids, lambda token: token < 0):
         if control:

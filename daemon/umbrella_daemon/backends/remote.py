@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from umbrella_daemon.backends.dialect import Ask, Dialect, News, Part, Token
+from umbrella_daemon.backends.chat import Part
+from umbrella_daemon.backends.dialect import Ask, Dialect, News, Token
 from umbrella_daemon.backends.faults import BackendDown
 from umbrella_daemon.backends.pieces import PieceTokenizer, ids_of, parts_of
 from umbrella_daemon.backends.upstream import Upstream

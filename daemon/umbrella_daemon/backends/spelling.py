@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from umbrella_daemon.backends.dialect import Part
+from umbrella_daemon.backends.chat import Part
 from umbrella_daemon.backends.pieces import FIM, PieceTokenizer
 from umbrella_engine import control_tokens
 from umbrella_engine.interface import FimTokens
