@@ -74,14 +74,14 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if usable and not (parts.query or parts.fragment):
+            return parts
     except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
-        raise SettingsError(
-            f"backend.url = {_without_secrets(url)!r} is not the address of a server; it takes "
-            "http://host:port or https://host:port, with a path where the server has one."
-        )
-    return parts
+        pass  # told as every other address that is none
+    raise SettingsError(
+        f"backend.url = {_without_secrets(url)!r} is not the address of a server; it takes "
+        "http://host:port or https://host:port, with a path where the server has one."
+    )
 
 
 def _without_secrets(url: str) -> str:

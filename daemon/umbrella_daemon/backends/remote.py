@@ -64,6 +64,7 @@ class RemoteEngine:
                 if logprob is None:
                     break
                 step = _step(token.data, logprob, room)
+                stats.generated_tokens += len(step.tokens)
                 yield step
                 room -= len(step.tokens)
                 if room == 0:
@@ -71,6 +72,7 @@ class RemoteEngine:
             if not debt.left:
                 return
         rest = _step(debt.left, 0.0, room)
+        stats.generated_tokens += len(rest.tokens)
         yield rest
         room -= len(rest.tokens)
         if room:
@@ -112,6 +114,7 @@ class RemoteEngine:
         with contextlib.closing(self._answer(ask, cancelled, stats)) as answer:
             for token in answer:
                 step = _step(token.data, token.logprob, room)
+                stats.generated_tokens += len(step.tokens)
                 yield step
                 room -= len(step.tokens)
                 if room == 0:

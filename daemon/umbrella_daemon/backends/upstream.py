@@ -112,6 +112,7 @@ class Upstream:
         """Send a request until the answer begins; its body is still to be read."""
         content = None if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        why = ""
         for attempt in range(self._retries + 1):
             if attempt:
                 await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))

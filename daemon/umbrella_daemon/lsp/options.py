@@ -8,13 +8,21 @@ editor is asked or told.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
+from umbrella_daemon.paths import config_path
 from umbrella_daemon.settings import Settings, SettingsError, load_settings
 
 SECTION: Final = "umbrella"
 # keys of the section that are the editor extensions' own business
 EDITOR_KEYS: Final = frozenset({"editor", "server", "trace"})
+# a repository may bring settings for its editor along, and code must not leave by them
+BACKEND: Final = "backend"
+KEPT_OUT: Final = (
+    "Umbrella: editor settings: backend is not taken from an editor, since a folder that you open "
+    "may bring such settings along; it belongs into {}. The rest is in force."
+)
 # what the running daemon was started with; the rest goes with each request
 DAEMON_KEYS: Final = ("pair", "engine", "draft", "prompt", "daemon", "models")
 
@@ -66,13 +74,16 @@ class Options:
 
     def _load(self, configuration: Mapping[str, object]) -> None:
         try:
-            configured = load_settings(_merged(self._initial, configuration))
+            given = _merged(self._initial, configuration)
+            backend = given.pop(BACKEND, None)
+            configured = load_settings(given)
         except SettingsError as error:
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                self._complain(f"Umbrella: {error} The settings stay as they were.")
+            self._say(f"Umbrella: {error} The settings stay as they were.")
             return
-        self._complaint = ""
+        own = msgspec.to_builtins(configured.backend)
+        wanted = backend.items() if isinstance(backend, Mapping) else ()
+        kept_out = any(own.get(key) != value for key, value in wanted)
+        self._say(KEPT_OUT.format(config_path()) if kept_out else "")
         before, now = self._configured.completion, configured.completion
         self._switched = {  # the newest wish counts
             key: value
@@ -81,6 +92,12 @@ class Options:
         }
         self._configured = configured
         self._lay()
+
+    def _say(self, complaint: str) -> None:
+        """Complain, of the same thing once."""
+        if complaint and complaint != self._complaint:
+            self._complain(complaint)
+        self._complaint = complaint
 
 
 def section(raw: object) -> Mapping[str, object]:
