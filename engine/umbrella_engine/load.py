@@ -3,7 +3,8 @@
 Everything that can be wrong between target and draft is found here, once, before the first request.
 """
 
-from collections.abc import Collection
+import filecmp
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -137,10 +138,17 @@ def capture_steps(
         return None
     from umbrella_engine.cuda.assemble import capture
 
-    def done(count: int, total: int) -> None:
-        report(Progress("loading", "capturing the steps of the device", count, total))
+    def told(message: str) -> Callable[[int, int], None]:
+        return lambda count, total: report(Progress("loading", message, count, total))
 
-    return capture(models.target, models.draft, names, config, done)
+    return capture(
+        models.target,
+        models.draft,
+        names,
+        config,
+        told("capturing the steps of the device"),
+        told("compiling kernels"),
+    )
 
 
 def load_models(
@@ -159,10 +167,10 @@ def load_models(
     sources = {"target": pair.target}
     if pair.draft is not None and draft.enabled and draft.model_depth > 0:
         sources["draft"] = pair.draft
-    checkpoints = [
-        _open_checkpoint(role, fetch_model(source, directory, report, offline=offline))
-        for role, source in sources.items()
-    ]
+    checkpoints: list[Checkpoint] = []
+    for role, source in sources.items():
+        folder = fetch_model(source, directory, report, offline=offline)
+        checkpoints.append(_open_checkpoint(role, folder, checkpoints))
     target = checkpoints[0]
     for other in checkpoints[1:]:
         _check_vocabulary(target, other)
@@ -224,8 +232,12 @@ def _weight_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def _open_checkpoint(role: str, folder: Path) -> Checkpoint:
-    return Checkpoint(role, folder, read_config(folder), load_tokenizer(folder))
+def _open_checkpoint(role: str, folder: Path, others: Sequence[Checkpoint]) -> Checkpoint:
+    config, file = read_config(folder), folder / "tokenizer.json"
+    for other in others:  # of one family, mostly the same to the byte: half a second each
+        if file.is_file() and filecmp.cmp(file, other.folder / file.name, shallow=False):
+            return Checkpoint(role, folder, config, other.tokenizer)
+    return Checkpoint(role, folder, config, load_tokenizer(folder))
 
 
 def _check_vocabulary(target: Checkpoint, draft: Checkpoint) -> None:

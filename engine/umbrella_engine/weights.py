@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from umbrella_engine.cuda.upload import Upload
 from umbrella_engine.errors import UnsupportedModel, WeightsError
 from umbrella_engine.model_config import ModelConfig
 
@@ -72,15 +73,17 @@ def load_weights(
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"a weight file in {folder} cannot be read: {error}") from error
         where = {name: handle for handle in opened for name in handle.keys()}  # noqa: SIM118
+        move = stack.enter_context(Upload(device)) if device.type == "cuda" else _converted
 
         def read(name: str) -> Tensor | None:
             handle = where.get(name)
-            if handle is None:
-                return None
-            tensor: Tensor = handle.get_tensor(name)
-            return tensor.to(device=device, dtype=dtype)
+            return None if handle is None else move(handle.get_tensor(name), dtype)
 
         return pack_weights(config, read, layer_done)
+
+
+def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype)
 
 
 def pack_weights(

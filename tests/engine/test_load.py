@@ -7,11 +7,13 @@ import torch
 
 from tests import bpe
 from tests.engine.tiny import save_family
+from umbrella_engine import load as loading
 from umbrella_engine.config import DraftConfig, EngineConfig, ModelSource, PairConfig
 from umbrella_engine.errors import ModelMismatch
 from umbrella_engine.interface import Limits, Progress
 from umbrella_engine.load import load
 from umbrella_engine.stats import Stats
+from umbrella_engine.tokenizer import HFTokenizer, load_tokenizer
 
 
 def save_pair(folder: Path, draft_kind: str = "fim") -> PairConfig:
@@ -49,6 +51,19 @@ def test_a_pair_of_other_families_answers_as_its_target_would(tmp_path: Path) ->
             ids.append(int(target(torch.tensor([ids])).logits[0, -1].argmax()))
     assert answer == ids[-12:]
     assert stats.drafted_by["model"] > 0
+
+
+def test_equal_vocabularies_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, read = save_pair(tmp_path), list[Path]()
+
+    def counting(folder: Path) -> HFTokenizer:
+        read.append(folder)
+        return load_tokenizer(folder)
+
+    monkeypatch.setattr(loading, "load_tokenizer", counting)
+    static = DraftConfig(preset="static")
+    load(pair, ENGINE, static, tmp_path / "models", lambda _: None, offline=True)
+    assert read == [tmp_path / "target"]
 
 
 def test_a_draft_of_another_vocabulary_is_refused(tmp_path: Path) -> None:

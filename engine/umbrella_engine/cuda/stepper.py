@@ -6,12 +6,14 @@ without the host. Depth 0 without copies is plain decoding.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import torch
 import triton
 from torch import Tensor
 
 from umbrella_engine.cuda.choice import Seen
+from umbrella_engine.cuda.compiling import compile_ahead
 from umbrella_engine.cuda.decoder import FusedDecoder
 from umbrella_engine.cuda.device_loop import MOST_UNREAD, Start
 from umbrella_engine.cuda.graphs import Graph
@@ -38,10 +40,13 @@ class Stepper:
         shapes: Collection[TreeShape],
         done: Callable[[int, int], None] = lambda _done, _total: None,
         *,
+        compiled: Callable[[int, int], None] = lambda _done, _total: None,
         least_matched: int = 1,
         text_tokens: int = TEXT_TOKENS,
     ) -> None:
         """Capture a graph for each shape; `done` is told how many of how many.
+
+        So is `compiled` of the kernels that are compiled before.
 
         A copy is offered where `least_matched` tokens before it equal the latest ones.
         """
@@ -70,6 +75,8 @@ class Stepper:
             size = max(MOST_UNREAD, width) * self._blocks * width
             self._values = torch.empty(size, dtype=torch.float32, device=device)
             self._candidates = torch.empty(size, dtype=torch.int32, device=device)
+        if on_gpu:
+            compile_ahead([partial(self._launch, shape) for shape in shapes], compiled)
         self.owner: object = None  # whose root the device goes on from
         self.begin(Start(1, (0,), 0, 0), None)
         self._graphs: dict[TreeShape, Graph] = {}
