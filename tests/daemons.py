@@ -143,10 +143,8 @@ def complete(number: int, prefix: str = "def ad", **fields: Any) -> wire.Complet
 
 async def ask(client: DaemonClient, prefix: str = "def ad", **fields: Any) -> Completed:
     """Ask `client` for the text at the end of `prefix`."""
-    request = msgspec.structs.asdict(complete(1, prefix, **fields))
-    del request["id"]
     async with asyncio.timeout(SECONDS):
-        return await client.complete(**request)
+        return await client.ask(complete(1, prefix, **fields))
 
 
 @contextlib.contextmanager
