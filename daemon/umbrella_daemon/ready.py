@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from rich.console import Console
 
-from umbrella_daemon.client import DaemonClient, DaemonError
+from umbrella_daemon.client import SETTLED, DaemonClient, DaemonError
 from umbrella_daemon.progress import ProgressDisplay
 from umbrella_daemon.settings import Settings
 from umbrella_daemon.wire import Phase
@@ -25,7 +25,7 @@ async def ready_daemon(
     with ProgressDisplay(console) as display:
 
         def show(phase: Phase) -> None:
-            if phase.phase not in ("ready", "failed"):
+            if phase.phase not in SETTLED:
                 display.show(phase.message or f"The model is {phase.phase}.", phase.percent)
 
         client = await DaemonClient.connect(settings, name, on_phase=show)
@@ -35,6 +35,8 @@ async def ready_daemon(
             await client.close()
             raise
     try:
+        if phase.phase == "backend-down":
+            raise DaemonError(phase.message)
         if phase.phase != "ready":
             raise DaemonError(f"The model could not be loaded: {phase.message}")
         yield client

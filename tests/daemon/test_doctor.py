@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from tests.daemons import Home
+from tests.upstream import UpstreamServer
 from umbrella_daemon import doctor
-from umbrella_daemon.doctor import examine, installation, machine, model, service
+from umbrella_daemon.doctor import backend, examine, installation, machine, model, service
 from umbrella_daemon.doctor.finding import Finding, fail, ok
 from umbrella_daemon.settings import Settings, SettingsError, load_settings
 
@@ -187,3 +188,30 @@ async def test_no_daemon_is_no_trouble(home: Home) -> None:
     found = await service.daemon(home.settings)
     assert found.level == "ok"
     assert "not running" in found.found
+
+
+def elsewhere(server: UpstreamServer, **more: object) -> Settings:
+    return settings(backend={"kind": "llama-server", "url": server.url, "retries": 0} | more)
+
+
+async def test_an_engine_elsewhere_is_asked_and_nothing_of_a_pair_is_looked_at() -> None:
+    with UpstreamServer(texts=[service.PREFIX + service.TYPED + "rn side * side\n"]) as server:
+        found = await run(lambda: elsewhere(server))
+        assert "known.gguf on llama-server" in found["backend"].found
+        assert "4096 tokens of context, fills holes" in found["backend"].found
+        assert not doctor.RESIDENT & found.keys()
+        server.tell(fim=False)
+        only_before = await backend.server(elsewhere(server))
+        assert only_before.level == "warn"
+        assert "backend.fim" in only_before.advice
+
+
+async def test_an_engine_elsewhere_that_is_down_or_not_allowed_is_told() -> None:
+    with UpstreamServer() as server:
+        down = elsewhere(server)
+    found = await backend.server(down)
+    assert found.level == "fail"
+    assert "nothing answers there" in found.found
+    away = await backend.server(settings(backend={"kind": "openai", "url": "http://192.0.2.1"}))
+    assert away.level == "fail"
+    assert "backend.allow_remote = true; nothing was sent" in away.found

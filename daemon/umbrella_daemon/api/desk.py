@@ -6,7 +6,7 @@ from fastapi import Request
 
 from umbrella_daemon.api.errors import STATUS_OF_FAULT, ApiError
 from umbrella_daemon.api.flow import Flow
-from umbrella_daemon.client import DaemonClient
+from umbrella_daemon.client import SETTLED, DaemonClient
 from umbrella_daemon.settings import ApiSettings
 from umbrella_daemon.wire import Fault, Model, Status, Text, Tokens
 
@@ -28,9 +28,9 @@ class Desk:
         status = await self.daemon.status(0)
         if status.phase.phase == "ready":
             return status
-        failed = status.phase.phase == "failed"
-        fault = Fault.FAILED if failed else Fault.LOADING
-        message = status.phase.message if failed else f"Loading model: {status.phase.message}"
+        settled = status.phase.phase in SETTLED
+        fault = Fault.FAILED if settled else Fault.LOADING
+        message = status.phase.message if settled else f"Loading model: {status.phase.message}"
         raise ApiError(STATUS_OF_FAULT[fault], message)
 
     async def model(self) -> Model:

@@ -27,6 +27,7 @@ STATUS_OF_FAULT: Final = {
     Fault.REQUEST: 400,
     Fault.LOADING: 503,
     Fault.FAILED: 503,
+    Fault.BACKEND_DOWN: 503,
     Fault.INTERNAL: 500,
 }
 CLIENT_GONE: Final = 499  # nobody reads it

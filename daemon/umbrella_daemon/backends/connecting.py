@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from umbrella_daemon.backends.address import address_of
+from umbrella_daemon.backends.address import Address, address_of
 from umbrella_daemon.backends.dialect import Dialect, Served
 from umbrella_daemon.backends.llama_server import LlamaServer
 from umbrella_daemon.backends.openai import OpenAI
@@ -29,6 +29,7 @@ class Connected:
     engine: RemoteEngine
     served: Served
     told: str
+    address: Address
 
 
 def connect(settings: BackendSettings, context_tokens: int) -> Connected:
@@ -54,4 +55,4 @@ def connect(settings: BackendSettings, context_tokens: int) -> Connected:
         dtype="the server's",
         context_tokens=min(usable, context_tokens),
     )
-    return Connected(RemoteEngine(upstream, dialect, info, served.tokenizer), served, told)
+    return Connected(RemoteEngine(upstream, dialect, info, served.tokenizer), served, told, address)

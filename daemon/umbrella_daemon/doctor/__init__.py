@@ -1,6 +1,7 @@
 """`umbrella doctor`: everything that completions need, checked in the order in which it matters.
 
 A check is a function of the settings that gives a `Finding`; a new one is a line in `CHECKS`.
+Where the engine is elsewhere, what a resident pair needs is not looked at.
 Nothing is downloaded, and a daemon that was not running is not running afterwards.
 """
 
@@ -8,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from umbrella_daemon.doctor import installation, machine, model, service
+from umbrella_daemon.doctor import backend, installation, machine, model, service
 from umbrella_daemon.doctor.finding import Finding, fail, ok
 from umbrella_daemon.paths import config_path
-from umbrella_daemon.settings import Settings, SettingsError
+from umbrella_daemon.settings import LOCAL, Settings, SettingsError
 
 Check = Callable[[Settings], Awaitable[Finding]]
 
@@ -26,11 +27,15 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("pair", model.pair),
     ("weights", model.weights),
     ("drafting", model.drafting),
+    ("backend", backend.server),
     ("socket", service.socket),
     ("daemon", service.daemon),
     ("language server", installation.language_server),
     ("completion", service.completion),
 )
+
+# what only a resident pair needs
+RESIDENT: Final = frozenset({"torch", "device", "memory", "disk", "pair", "weights", "drafting"})
 
 
 async def examine(
@@ -51,6 +56,8 @@ async def examine(
     running = await service.running(settings)
     try:
         for name, check in CHECKS:
+            if name in (RESIDENT if settings.backend.kind != LOCAL else {"backend"}):
+                continue
             yield name, await _run(check, settings)
     finally:
         if not running:

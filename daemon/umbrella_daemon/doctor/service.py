@@ -9,7 +9,7 @@ from umbrella_daemon.client import DaemonClient, DaemonError, stop_daemon
 from umbrella_daemon.doctor.finding import Finding, fail, ok, warn
 from umbrella_daemon.doctor.model import fetched
 from umbrella_daemon.paths import log_path, socket_path
-from umbrella_daemon.settings import Settings, SettingsError
+from umbrella_daemon.settings import LOCAL, Settings, SettingsError
 from umbrella_daemon.wire import Completed, Status
 
 NAME: Final = "umbrella doctor"
@@ -68,6 +68,8 @@ async def daemon(settings: Settings) -> Finding:
     if status is None:
         return ok("not running; editors start it by themselves")
     found = f"process {status.pid}, version {status.version}, {status.phase.phase}"
+    if status.phase.phase == "backend-down":
+        return warn(f"{found}: {status.phase.message}", "It asks again by itself.")
     if status.phase.phase == "failed":
         advice = f"Mend that, then `umbrella stop`; the log is {log_path()}."
         return fail(f"{found}: {status.phase.message}", advice)
@@ -78,7 +80,7 @@ async def daemon(settings: Settings) -> Finding:
 
 async def completion(settings: Settings) -> Finding:
     """Whether text comes, and how fast after one typed character."""
-    if not fetched(settings):
+    if settings.backend.kind == LOCAL and not fetched(settings):
         return warn("not tried, because the weights are not here", "Try again once they are.")
     try:
         began = time.perf_counter()
