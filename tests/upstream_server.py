@@ -28,6 +28,7 @@ class Behaviour:
 
     texts: list[str] = field(default_factory=list)  # what the model knows by heart
     stray: str = "?"  # what it says where it knows nothing
+    other: str = "other"  # what it rates second at each place
     fim: bool = True  # whether its vocabulary can fill a hole
     infill: bool = False  # whether `/infill` works although `fim` does not
     tokenizer: bool = True  # whether it can be asked for tokens
@@ -85,6 +86,10 @@ class Server:
         self.log.append(entry)
         if how.key and path != "/health" and headers.get("authorization") != f"Bearer {how.key}":
             return _json(writer, 401, {"error": {"message": REFUSALS[401]}})
+        if isinstance(prompt := (body or {}).get("prompt"), list) and not any(
+            isinstance(one, int) for one in prompt
+        ):
+            return _json(writer, 400, {"error": {"message": "so many prompts are not supported"}})
         if path.rpartition("/")[2] in ("completion", "completions") or (
             path == "/infill" and (how.fim or how.infill)
         ):
@@ -149,10 +154,10 @@ class Server:
             if place == how.stall_after:
                 await asyncio.Event().wait()
             await asyncio.sleep(how.token_ms / 1e3)
-            _chunk(writer, form(token, -0.1 if place else -0.2))
+            _chunk(writer, form(token, how.other, -0.1 if place else -0.2))
             await writer.drain()
             entry["sent"] += 1
-        _chunk(writer, form("", 0.0, "length" if len(tokens) > most else "stop"))
+        _chunk(writer, form("", "", 0.0, "length" if len(tokens) > most else "stop"))
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         entry["end"] = "complete"
@@ -193,25 +198,25 @@ def _before(body: Json) -> str:
     return str(before + rest.partition("<|fim_middle|>")[2])
 
 
-def _llama(token: str, logprob: float, finish: str = "") -> Json:
+def _llama(token: str, other: str, logprob: float, finish: str = "") -> Json:
     told = {"token": token, "bytes": list(token.encode()), "logprob": logprob}
     return {
         "content": token,
         "stop": bool(finish),
         "timings": {"prompt_n": 3, "cache_n": 7, "draft_n": 4, "draft_n_accepted": 2},
         "completion_probabilities": [
-            {**told, "top_logprobs": [told, {"token": "other", "bytes": [], "logprob": -3.0}]}
+            {**told, "top_logprobs": [told, {"token": other, "bytes": [], "logprob": -3.0}]}
         ]
         if token
         else [],
     }
 
 
-def _openai(token: str, logprob: float, finish: str = "") -> Json:
+def _openai(token: str, other: str, logprob: float, finish: str = "") -> Json:
     told = {
         "tokens": [token],
         "token_logprobs": [logprob],
-        "top_logprobs": [{token: logprob, "other": -3.0}],
+        "top_logprobs": [{token: logprob, other: -3.0}],
     }
     return {
         "choices": [
@@ -220,7 +225,7 @@ def _openai(token: str, logprob: float, finish: str = "") -> Json:
     }
 
 
-def _chat(token: str, logprob: float, finish: str = "") -> Json:
+def _chat(token: str, other: str, logprob: float, finish: str = "") -> Json:
     told = {"content": [{"token": token, "logprob": logprob}]}
     choice = {"delta": {"content": token} if token else {}, "finish_reason": finish or None}
     return {"choices": [{**choice, "logprobs": told if token else None}]}

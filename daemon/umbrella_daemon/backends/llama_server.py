@@ -95,8 +95,11 @@ class LlamaServer:
         tokens = (_token(text, event.completion_probabilities),) if text else ()
         return News(tokens, event.stop, event.timings.usage() if event.timings else None)
 
-    def _prompt(self, parts: Sequence[Part]) -> list[int | str]:
-        """Give a prompt of ids and texts; texts that spell control tokens become ids of text."""
+    def _prompt(self, parts: Sequence[Part]) -> str | list[int | str]:
+        """Give a prompt of ids and texts; texts that spell control tokens become ids of text.
+
+        One of texts alone has to be one text: a list of those would be so many prompts.
+        """
         prompt: list[int | str] = [""]  # a text in front is where the server adds what models want
         for part in parts:
             if isinstance(part, int):
@@ -105,7 +108,7 @@ class LlamaServer:
                 prompt += self._tokenize(part, parse_special=False)
             else:
                 prompt.append(part)
-        return prompt
+        return prompt if any(isinstance(one, int) for one in prompt) else "".join(map(str, prompt))
 
     def _tokenizer(self) -> PieceTokenizer:
         fim = self._settings.fim

@@ -2,7 +2,8 @@
 
 Promises: an answer starts with the bytes that it owes, at most `max_tokens` ids of the tokenizer
 long; closing it, or cancelling, closes the request on the wire. Where a server cannot be made to
-spell what is owed and goes on otherwise, it is asked once more with that text in the prompt.
+spell what is owed and goes on otherwise, it is asked once more with the likeliest token that does
+spell it in the prompt; where it tells of none, with the owed text itself.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from umbrella_engine.interface import GREEDY, EngineInfo, Limits, Sampling, Step
 from umbrella_engine.stats import Stats
 
 HEALING_OTHERS: Final = 20  # among which those that keep the promise are looked for
+MOST_DETOURS: Final = 3  # tokens that are taken from those, then what is owed is put in as it is
 
 
 class RemoteEngine:
@@ -56,28 +58,19 @@ class RemoteEngine:
         self._check(ids, limits)
         stats.prompt_tokens = stats.prefilled_tokens = len(ids)
         parts = list(parts_of(ids, self.tokenizer))
-        debt, room = Debt(owed), limits.max_tokens
-        ask = Ask(parts, room, sampling, owed.decode(), HEALING_OTHERS if owed else 0)
-        with contextlib.closing(self._answer(ask, cancelled, stats)) as answer:
-            for token in answer:
-                logprob = debt.pay(token)
-                if logprob is None:
-                    break
-                step = _step(token.data, logprob, room)
-                stats.generated_tokens += len(step.tokens)
-                yield step
-                room -= len(step.tokens)
-                if room == 0:
-                    return
-            if not debt.left:
+        debt, room, said = Debt(owed), Room(limits.max_tokens, stats), b""
+        for detours_left in reversed(range(MOST_DETOURS + 1)):
+            others = HEALING_OTHERS if debt.left else 0
+            ask = Ask(_with(parts, said.decode()), room.left, sampling, debt.left.decode(), others)
+            stray = yield from self._course(ask, debt, room, cancelled, stats)
+            if stray is None:
                 return
-        rest = _step(debt.left, 0.0, room)
-        stats.generated_tokens += len(rest.tokens)
-        yield rest
-        room -= len(rest.tokens)
-        if room:
-            ask = Ask(_with(parts, owed.decode()), room, sampling)
-            yield from self._unowed(ask, cancelled, stats)
+            said = owed[: len(owed) - len(debt.left)]
+            detour = debt.detour(stray) if detours_left else Token(debt.left)
+            said += detour.data
+            yield room.step(detour.data, debt.pay(detour) or 0.0)
+            if not room.left:
+                return
 
     def alternatives(
         self,
@@ -90,8 +83,7 @@ class RemoteEngine:
         """Give how the likeliest tokens after `ids` begin; see `interface.Engine`."""
         self._check(ids, Limits(1))
         parts = list(parts_of(ids, self.tokenizer))
-        others = max(count, HEALING_OTHERS if owed else 0)
-        ask = Ask(parts, 1, GREEDY, owed.decode(), others)
+        ask = Ask(parts, 1, GREEDY, owed.decode(), max(count, HEALING_OTHERS))
         with contextlib.closing(self._answer(ask, cancelled, Stats())) as answer:
             first = next(answer, None)
         if first is None:
@@ -108,17 +100,22 @@ class RemoteEngine:
         """Let go of the server."""
         self._upstream.close()
 
-    def _unowed(self, ask: Ask, cancelled: Callable[[], bool], stats: Stats) -> Iterator[Step]:
-        """Yield an answer as it comes, at most `ask.max_tokens` ids."""
-        room = ask.max_tokens
+    def _course(
+        self, ask: Ask, debt: "Debt", room: "Room", cancelled: Callable[[], bool], stats: Stats
+    ) -> Generator[Step, None, Token | None]:
+        """Yield an answer as it comes; give the token at which it left what is owed, if any.
+
+        An answer that ends while something is owed leaves it with a token without text.
+        """
         with contextlib.closing(self._answer(ask, cancelled, stats)) as answer:
             for token in answer:
-                step = _step(token.data, token.logprob, room)
-                stats.generated_tokens += len(step.tokens)
-                yield step
-                room -= len(step.tokens)
-                if room == 0:
-                    return
+                logprob = debt.pay(token)
+                if logprob is None:
+                    return token
+                yield room.step(token.data, logprob)
+                if not room.left:
+                    return None
+        return Token(b"") if debt.left else None
 
     def _answer(self, ask: Ask, cancelled: Callable[[], bool], stats: Stats) -> Generator[Token]:
         """Yield the tokens that answer `ask`; closing it closes the request."""
@@ -161,6 +158,21 @@ class RemoteEngine:
             )
 
 
+class Room:
+    """How many ids an answer may still have."""
+
+    def __init__(self, most: int, stats: Stats) -> None:
+        self.left = most
+        self._stats = stats
+
+    def step(self, data: bytes, logprob: float) -> Step:
+        """Give the ids of `data`, as far as there is room; the first has all the probability."""
+        ids = ids_of(data)[: self.left]
+        self.left -= len(ids)
+        self._stats.generated_tokens += len(ids)
+        return Step(tuple(ids), (logprob, *[0.0] * (len(ids) - 1)))
+
+
 class Debt:
     """What an answer still has to spell before new text starts."""
 
@@ -180,6 +192,21 @@ class Debt:
         self.left = self.left[len(token.data) :]
         return min(0.0, token.logprob - _log_sum({token.logprob, *fitting}))
 
+    def detour(self, stray: Token) -> Token:
+        """Give the likeliest token at the place of `stray` that keeps the promise.
+
+        What is owed itself where none of those that the server tells of does.
+        """
+        fitting = [
+            (logprob, data)
+            for data, logprob in stray.others
+            if data and _agree(data, self.left) and _is_text(data)
+        ]
+        if not fitting:
+            return Token(self.left)
+        logprob, data = max(fitting)
+        return Token(data, logprob, stray.others)
+
 
 def _agree(data: bytes, owed: bytes) -> bool:
     return data.startswith(owed) or owed.startswith(data)
@@ -193,14 +220,19 @@ def _log_sum(logprobs: set[float]) -> float:
     return highest + math.log(sum(math.exp(one - highest) for one in logprobs))
 
 
-def _step(data: bytes, logprob: float, room: int) -> Step:
-    """Give the ids of `data`, at most `room`; the first has all of the probability."""
-    ids = ids_of(data)[:room]
-    return Step(tuple(ids), (logprob, *[0.0] * (len(ids) - 1)))
+def _is_text(data: bytes) -> bool:
+    """Whether `data` are whole characters."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _with(parts: Sequence[Part], text: str) -> list[Part]:
     """Give `parts` with `text` at the end."""
+    if not text:
+        return list(parts)
     last = parts[-1] if parts else ""
     return [*parts[:-1], last + text] if isinstance(last, str) else [*parts, text]
 

@@ -153,6 +153,20 @@ def test_an_answer_that_goes_on_otherwise_is_asked_for_again_as_typed(
     assert second["end"] == "complete"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_likeliest_token_that_spells_what_is_typed_takes_its_place(
+    server: UpstreamServer, backend: Backends, kind: str
+) -> None:
+    texts = ["x = other_name\n", "x = self.size\n"]
+    server.tell(texts=texts, other=" self", grammar=False, token_ms=20)
+    engine = backend(server, kind)
+    text, logprobs = answer(engine, prompt_for(engine, request("x = sel", "")))
+    assert text == "f.size\n"
+    assert logprobs[0] == 0.0  # there is no other that spells it
+    asked = server.log(PATHS[kind])[-1]["body"]["prompt"]
+    assert ("".join(map(str, asked))).endswith("x = self")
+
+
 def test_owed_text_is_as_likely_as_among_those_that_spell_it(
     server: UpstreamServer, backend: Backends
 ) -> None:
