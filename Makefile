@@ -14,7 +14,7 @@ UNMIXED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 header = @printf '\n== %s ==\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint e2e vsix setup clean distclean
+.PHONY: help demo test lint e2e fuzz vsix setup clean distclean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ e2e-vscode e2e-neovim: e2e-%: $(STAMP)
 	$(call header,tests in the editor: $*)
 	@$(BIN)/python tests/e2e/$*/bootstrap.py
 	@$(BIN)/python -m pytest -m editor tests/e2e/$*
+
+fuzz: $(STAMP)  ## 5,000 requests made from the API's own description; none may be a server error
+	$(call header,fuzzing the API)
+	@UMBRELLA_FUZZ_CASES=320 $(BIN)/python -m pytest -rP --timeout 3600 tests/e2e/api/test_fuzz.py
 
 vsix: $(STAMP)  ## the extension for VS Code, editors/vscode/umbrella-lsp.vsix
 	$(call header,building the extension)

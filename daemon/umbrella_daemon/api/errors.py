@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from umbrella_daemon.link import DaemonError
-from umbrella_daemon.wire import Fault
+from umbrella_daemon.link import DaemonError, RequestRefused
+from umbrella_daemon.wire import Fault, Reason
 
 TYPES: Final = {
     400: "invalid_request_error",
@@ -20,7 +20,6 @@ TYPES: Final = {
     413: "invalid_request_error",
     422: "invalid_request_error",
     500: "server_error",
-    501: "not_supported_error",
     503: "unavailable_error",
 }
 STATUS_OF_FAULT: Final = {
@@ -59,6 +58,8 @@ def answer(request: Request, error: Exception) -> JSONResponse:
         return _answer(request, error.status_code, str(error.detail))
     if isinstance(error, RequestValidationError):
         return _answer(request, 422, _explained(error))
+    if isinstance(error, RequestRefused):
+        return _answer(request, 413 if error.reason == Reason.TOO_LARGE else 400, str(error))
     assert isinstance(error, DaemonError)
     return _answer(request, 503, str(error))
 

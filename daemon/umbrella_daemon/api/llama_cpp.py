@@ -235,7 +235,7 @@ async def completion(request: Request, body: LlamaCompletionRequest) -> Response
 
 async def _respond(request: Request, desk: Desk, body: LlamaBody, what: dict[str, Any]) -> Response:
     if body.grammar or body.json_schema:
-        raise ApiError(501, "grammar and json_schema are not supported; leave them out")
+        raise ApiError(400, "grammar and json_schema are not supported; leave them out")
     model = await desk.model()
     temperature = desk.settings.temperature if body.temperature is None else body.temperature
     samplers = body.samplers if isinstance(body.samplers, list) else None

@@ -22,7 +22,7 @@ class AnswerStream:
         self._tokenizer = tokenizer
         self._unpaid = len(owed)
         self._rules = rules
-        self._data = b""
+        self._data = bytearray()
         self._given = 0  # bytes
         self._tokens: deque[tuple[int, int, Token]] = deque()  # start, end; not given yet
         self.ended = False  # by a rule
@@ -42,14 +42,14 @@ class AnswerStream:
         ends = [end for rule in self._rules if (end := rule.end(self._data, since)) is not None]
         if ends:
             self.ended = True
-            self._data = self._data[: max(self._given, min(ends))]
+            del self._data[max(self._given, min(ends)) :]
 
     def take(self, *, last: bool = False) -> Piece:
         """Give what can be shown and was not given before; all there is where it is the `last`."""
         limit = len(self._data)
         if not (last or self.ended):
             limit = min((rule.shown(self._data) for rule in self._rules), default=limit)
-        limit = max(self._given, _whole(self._data[:limit]))
+        limit = max(self._given, _whole(self._data, limit))
         text = self._data[self._given : limit].decode(errors="replace")
         self._given = limit
         tokens = []
@@ -62,13 +62,13 @@ class AnswerStream:
         return start < self._given if last else end <= self._given
 
 
-def _whole(data: bytes) -> int:
-    """Length of `data` without a character that is not complete at its end."""
-    for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
+def _whole(data: bytearray, end: int) -> int:
+    """Place before `end` where no character is cut in two."""
+    for back in range(1, min(3, end) + 1):
+        byte = data[end - back]
         if byte & 0b1100_0000 == 0b1100_0000:
             needed = 2 + (byte >= 0b1110_0000) + (byte >= 0b1111_0000)
-            return len(data) - back if needed > back else len(data)
+            return end - back if needed > back else end
         if byte < 0b1000_0000:
             break
-    return len(data)
+    return end

@@ -15,11 +15,11 @@ BLANK: Final = b" \t\r"
 class Rule(Protocol):
     """What ends an answer."""
 
-    def end(self, data: bytes, since: int) -> int | None:
+    def end(self, data: bytearray, since: int) -> int | None:
         """Give the place where `data` ends; its bytes before `since` have been looked at before."""
         ...
 
-    def shown(self, data: bytes) -> int:
+    def shown(self, data: bytearray) -> int:
         """Give how many bytes of `data`, in which there is no end, may be shown."""
         ...
 
@@ -32,7 +32,7 @@ class StopTexts:
         self._longest = max(map(len, self._texts), default=0)
         self.found = ""  # the text that ended the answer
 
-    def end(self, data: bytes, since: int) -> int | None:
+    def end(self, data: bytearray, since: int) -> int | None:
         """See `Rule`."""
         places = [
             (place, text)
@@ -45,10 +45,10 @@ class StopTexts:
         self.found = text.decode()
         return place
 
-    def shown(self, data: bytes) -> int:
+    def shown(self, data: bytearray) -> int:
         """Hold back the longest end of `data` that may be the beginning of a text."""
         for length in range(min(len(data), self._longest - 1), 0, -1):
-            end = data[-length:]
+            end = bytes(data[-length:])
             if any(text.startswith(end) for text in self._texts):
                 return len(data) - length
         return len(data)
@@ -60,7 +60,7 @@ class LeastIndent:
     def __init__(self, columns: int) -> None:
         self._columns = columns
 
-    def end(self, data: bytes, since: int) -> int | None:
+    def end(self, data: bytearray, since: int) -> int | None:
         """See `Rule`."""
         line = max(data.rfind(NEWLINE, 0, since), 0)
         while (line := data.find(NEWLINE, line)) >= 0:
@@ -72,7 +72,7 @@ class LeastIndent:
             line += 1
         return None
 
-    def shown(self, data: bytes) -> int:
+    def shown(self, data: bytearray) -> int:
         """Hold back line breaks until the line behind them says something."""
         written = data.rstrip(BLANK + NEWLINE)
         line = data.find(NEWLINE, len(written))
@@ -86,7 +86,7 @@ class LineAfter:
         self._seconds = seconds
         self._deadline: float | None = None
 
-    def end(self, data: bytes, since: int) -> int | None:
+    def end(self, data: bytearray, since: int) -> int | None:
         """See `Rule`."""
         now = time.monotonic()
         if self._deadline is None:
@@ -94,6 +94,6 @@ class LineAfter:
         place = data.find(NEWLINE, since) if now > self._deadline else -1
         return None if place < 0 else place
 
-    def shown(self, data: bytes) -> int:
+    def shown(self, data: bytearray) -> int:
         """Hold nothing back."""
         return len(data)
