@@ -77,6 +77,7 @@ class LlamaCompletionRequest(LlamaBody):
     """The text to continue: one, or parts of text and ids."""
 
     prompt: MixedPrompt = ""
+    parse_special: bool = True  # spellings of control tokens are control tokens
 
 
 @dataclass
@@ -219,17 +220,18 @@ async def infill(request: Request, body: InfillRequest) -> Response:
 
 @router.post("/completion", summary="Continue a text")
 async def completion(request: Request, body: LlamaCompletionRequest) -> Response:
-    """Continue `prompt`; spellings of control tokens in it are control tokens."""
+    """Continue `prompt`; spellings of control tokens in it are such, as with llama-server."""
     desk = desk_of(request)
+    controls = body.parse_special
     if isinstance(body.prompt, str):
-        return await _respond(request, desk, body, {"prompt": body.prompt})
+        return await _respond(request, desk, body, {"prompt": body.prompt, "controls": controls})
     parts = body.prompt if isinstance(body.prompt, list) else [body.prompt]
     ids: list[int] = []
     for part in parts:
         if isinstance(part, int):
             ids.append(part)
         else:
-            ids += (await desk.tokens(part, controls=True)).ids
+            ids += (await desk.tokens(part, controls=controls)).ids
     return await _respond(request, desk, body, {"ids": tuple(ids)})
 
 
@@ -244,7 +246,6 @@ async def _respond(request: Request, desk: Desk, body: LlamaBody, what: dict[str
         Generate(
             0,
             **what,
-            controls=True,
             max_tokens=max(0, body.n_predict) or (1 if body.n_predict == 0 else 0),
             stop=stops_of(body.stop),
             seed=seed_of(body.seed, choice),

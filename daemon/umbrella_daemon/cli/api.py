@@ -18,7 +18,7 @@ def api(invocation: Invocation, port: int | None, no_token: bool, show_token: bo
     Programs and editor plugins made for these share the daemon and its models with your editors;
     editors go first. /docs describes every request.
     """
-    from umbrella_daemon.api.token import token_in_force
+    from umbrella_daemon.api_token import token_in_force
 
     if show_token:
         click.echo(token_in_force()[0])

@@ -3,10 +3,13 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TypedDict, Unpack
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from umbrella_daemon import wire
+from umbrella_daemon.api_token import read_token
+from umbrella_daemon.paths import api_token_path
 from umbrella_daemon.programs.results import Completion, GenerationError, Piece, Result, Usage
 from umbrella_daemon.programs.transport import SocketTransport, Transport
 from umbrella_daemon.settings import Settings, load_settings
@@ -197,8 +200,16 @@ def _transport(
     address: str, token: str, settings: Settings | None, name: str, *, start: bool
 ) -> Transport:
     if address:
-        raise ValueError(f"{address!r} is no address of a daemon")
+        from umbrella_daemon.programs.http import HttpTransport  # costs more than all the rest
+
+        return HttpTransport(address, token or own_token(address))
     return SocketTransport(settings or load_settings(), name, start=start)
+
+
+def own_token(address: str) -> str:
+    """Give the token of this user's own server, "" for any other."""
+    here = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+    return read_token(api_token_path()) if here else ""
 
 
 def _turns(messages: Messages) -> tuple[Message, ...]:
