@@ -49,7 +49,7 @@ e2e-vscode e2e-neovim: e2e-%: $(STAMP)
 
 fuzz: $(STAMP)  ## 5,000 requests made from the API's own description; none may be a server error
 	$(call header,fuzzing the API)
-	@UMBRELLA_FUZZ_CASES=320 $(BIN)/python -m pytest -rP --timeout 3600 tests/e2e/api/test_fuzz.py
+	@UMBRELLA_FUZZ_CASES=340 $(BIN)/python -m pytest -rP --timeout 3600 tests/e2e/api/test_fuzz.py
 
 vsix: $(STAMP)  ## the extension for VS Code, editors/vscode/umbrella-lsp.vsix
 	$(call header,building the extension)
