@@ -66,7 +66,7 @@ class Upload:
         own.sent = [own.stream.record_event() for _ in range(2)]
         own.turn = 0
 
-    def _send(self, source: np.ndarray, target: Tensor, free: torch.cuda.Event) -> torch.cuda.Event:
+    def _send(self, source: np.ndarray, target: Tensor, free: torch.Event) -> torch.cuda.Event:
         """Copy a piece into a pinned buffer and enqueue its transfer; gives when that is done."""
         own = self._own
         own.turn = 1 - own.turn
