@@ -4,6 +4,7 @@ EngineError
 ├── Cancelled            the caller asked to stop; nothing is wrong
 ├── ModelMismatch        target and draft do not speak the same vocabulary
 ├── UnsupportedModel     the architecture or file format is not one the engine runs
+├── DoesNotFit           the models need more memory than there is
 ├── WeightsError         weights cannot be obtained, read or stored
 └── ContextOverflow      the prompt is longer than a cache lane
 
@@ -25,6 +26,15 @@ class ModelMismatch(EngineError):
 
 class UnsupportedModel(EngineError):
     """The model is of a family or format that the engine does not run."""
+
+
+class DoesNotFit(EngineError):
+    """The models need more memory than the device has free."""
+
+    def __init__(self, message: str, free: int) -> None:
+        """`free`: bytes that were free."""
+        super().__init__(message)
+        self.free = free
 
 
 class WeightsError(EngineError):

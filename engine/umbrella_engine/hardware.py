@@ -1,5 +1,6 @@
 """Where a model runs and in which precision."""
 
+import psutil
 import torch
 
 from umbrella_engine.config import EngineConfig
@@ -49,6 +50,13 @@ def apply_threads(config: EngineConfig) -> None:
     """Set torch's CPU threads where the settings name a number."""
     if config.threads:
         torch.set_num_threads(config.threads)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that models could take on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def device_name(device: torch.device) -> str:

@@ -28,7 +28,13 @@ from umbrella_engine.drafting import choose_preset, make_parts
 from umbrella_engine.engine import SpeculativeEngine
 from umbrella_engine.errors import EngineError, ModelMismatch
 from umbrella_engine.families import AnyConfig, load_decoder, read_config
-from umbrella_engine.hardware import apply_threads, choose_device, choose_dtype, device_name
+from umbrella_engine.hardware import (
+    apply_threads,
+    choose_device,
+    choose_dtype,
+    device_name,
+    free_bytes,
+)
 from umbrella_engine.healing import Healing
 from umbrella_engine.interface import EngineInfo, Progress, Report
 from umbrella_engine.kv_cache import KVCache
@@ -175,9 +181,9 @@ def load_models(
     for other in checkpoints[1:]:
         _check_vocabulary(target, other)
     placing = _place(checkpoints, engine, draft, device, dtype)
-    if device.type == "cuda":
-        needs = [_need(checkpoint, placing) for checkpoint in checkpoints]
-        check_fits(needs, torch.cuda.mem_get_info(device)[0], device_name(device))
+    gpu = device.type == "cuda"
+    needs = [_need(checkpoint, placing) for checkpoint in checkpoints]
+    check_fits(needs, free_bytes(device), device_name(device), gpu=gpu)
     models = [_load_model(checkpoint, placing, report) for checkpoint in checkpoints]
     sizes = [_weight_bytes(checkpoint.folder) for checkpoint in checkpoints]
     return Models(
@@ -225,7 +231,9 @@ def _need(checkpoint: Checkpoint, placing: Placing) -> Need:
     size = placing.dtype.itemsize
     lane = placing.capacity * checkpoint.config.kv_bytes_per_token(size)
     weights = _weight_bytes(checkpoint.folder) * size // 2
-    return Need(checkpoint.role, weights, placing.n_lanes * lane)
+    # on a CPU a lane takes memory as it is used
+    cache = placing.n_lanes * lane if placing.device.type == "cuda" else 0
+    return Need(checkpoint.role, weights, cache)
 
 
 def _weight_bytes(folder: Path) -> int:

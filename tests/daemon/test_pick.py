@@ -3,10 +3,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import bpe
+from tests.engine.tiny import save_family
 from umbrella_daemon.pairs import list_pairs, load_pair
 from umbrella_daemon.resident import pick
-from umbrella_daemon.resident.pick import Machine, choose, find_machine, missing_mb, pick_pair
-from umbrella_daemon.settings import ModelSettings, Settings, SettingsError
+from umbrella_daemon.resident.loading import load_engine
+from umbrella_daemon.resident.pick import (
+    Machine,
+    choose,
+    find_machine,
+    missing_mb,
+    pick_pair,
+    what_fits,
+)
+from umbrella_daemon.settings import ModelSettings, Settings, SettingsError, load_settings
 from umbrella_engine.config import EngineConfig
 from umbrella_engine.errors import EngineError
 
@@ -69,6 +79,18 @@ def test_a_larger_cache_needs_its_room() -> None:
     assert picked(gpu(20), *NOTHING_HERE, engine=large)[0] == "qwen2.5-coder-1.5b"
 
 
+@pytest.mark.parametrize(
+    ("free_gb", "said"),
+    [
+        (40.0, 'qwen2.5-coder-14b fits (33.0 GB): set pair = "qwen2.5-coder-14b"'),
+        (5.0, 'smollm2 fits (2.0 GB): set pair = "smollm2"'),
+        (1.0, "No known pair fits; close what else takes memory there"),
+    ],
+)
+def test_what_would_fit_is_named(free_gb: float, said: str) -> None:
+    assert what_fits(PAIRS, int(free_gb * 1e9), EngineConfig()) == said
+
+
 def test_a_full_gpu_still_gets_something() -> None:
     assert picked(gpu(0.5), *NOTHING_HERE)[0] == "smollm2"
 
@@ -110,3 +132,13 @@ def test_what_is_missing_is_counted_by_model(tmp_path: Path) -> None:
     text = '[target]\npath = "m"\ndownload_mb = 7\n[draft]\npath = "gone"\ndownload_mb = 5\n'
     own.write_text(text)
     assert missing_mb(load_pair(str(own)), tmp_path) == 5
+
+
+def test_a_model_that_is_too_large_names_a_pair_that_fits(tmp_path: Path) -> None:
+    bpe.write(tmp_path, "fim")
+    save_family("llama", tmp_path, vocab_size=4096)
+    with (tmp_path / "model.safetensors").open("r+b") as file:
+        file.truncate(4 * 10**12)  # a sparse file: none of it is read
+    values = {"pair": str(tmp_path), "engine": {"device": "cpu", "dtype": "bfloat16"}}
+    with pytest.raises(EngineError, match=r"needs 4000\.0 GB.* fits \([\d.]+ GB\): set pair = "):
+        load_engine(load_settings(values), lambda _: None)

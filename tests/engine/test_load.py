@@ -9,7 +9,7 @@ from tests import bpe
 from tests.engine.tiny import save_family
 from umbrella_engine import load as loading
 from umbrella_engine.config import DraftConfig, EngineConfig, ModelSource, PairConfig
-from umbrella_engine.errors import ModelMismatch
+from umbrella_engine.errors import DoesNotFit, ModelMismatch
 from umbrella_engine.interface import Limits, Progress
 from umbrella_engine.load import load
 from umbrella_engine.stats import Stats
@@ -64,6 +64,21 @@ def test_equal_vocabularies_are_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     static = DraftConfig(preset="static")
     load(pair, ENGINE, static, tmp_path / "models", lambda _: None, offline=True)
     assert read == [tmp_path / "target"]
+
+
+def test_models_that_do_not_fit_are_refused_before_a_weight_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = save_pair(tmp_path)
+    for weights in tmp_path.glob("*/*.safetensors"):
+        with weights.open("r+b") as file:
+            file.truncate(4 * 10**9)  # a sparse file: none of it is read
+    monkeypatch.setattr(loading, "free_bytes", lambda _device: 9 * 10**9)
+    static = DraftConfig(preset="static")
+    with pytest.raises(
+        DoesNotFit, match=r"needs 16\.0 GB \(target 8\.0 GB, draft 8\.0 GB\).*9\.0 GB"
+    ):
+        load(pair, ENGINE, static, tmp_path / "models", lambda _: None, offline=True)
 
 
 def test_a_draft_of_another_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from umbrella_daemon.pairs import list_pairs
 from umbrella_daemon.paths import models_directory, tunings_directory
 from umbrella_daemon.settings import LOCAL, Settings
 from umbrella_daemon.tuned import summary, tuning_of
 from umbrella_daemon.wire import Phase
 from umbrella_engine.config import PairConfig
-from umbrella_engine.errors import EngineError
+from umbrella_engine.errors import DoesNotFit, EngineError
 from umbrella_engine.interface import Engine, Progress, Report
 from umbrella_engine.script import Script, read_script
 
@@ -47,21 +48,25 @@ def load_engine(settings: Settings, report: Report) -> Loaded:
         path = os.environ.get(SCRIPT_VARIABLE)
         script = read_script(Path(path)) if path else Script()
         return Loaded(script.load(report), f"{SCRIPTED}: canned answers, no model")
-    from umbrella_daemon.resident.pick import pick_pair
+    from umbrella_daemon.resident.pick import pick_pair, what_fits
 
     pair, why = pick_pair(settings)
     report(Progress("loading", f"{pair.name}: {why}"))
     from umbrella_engine.load import load
 
-    engine = load(
-        pair,
-        settings.engine,
-        settings.draft,
-        models_directory(settings),
-        report,
-        offline=settings.models.offline,
-        tunings=tunings_directory(),
-    )
+    try:
+        engine = load(
+            pair,
+            settings.engine,
+            settings.draft,
+            models_directory(settings),
+            report,
+            offline=settings.models.offline,
+            tunings=tunings_directory(),
+        )
+    except DoesNotFit as error:
+        smaller = what_fits(list_pairs(), error.free, settings.engine)
+        raise EngineError(f"{error}. {smaller}") from error
     return Loaded(engine, f"{pair.name}: {why}{_tuned(pair, settings)}")
 
 

@@ -65,6 +65,15 @@ def choose(
     return chosen, reason
 
 
+def what_fits(pairs: Sequence[PairConfig], free: int, engine: EngineConfig) -> str:
+    """Say which of the known pairs fits into `free` bytes, in one sentence."""
+    fitting = [pair for pair in pairs if needs_mb(pair, engine) * MB <= free]
+    best = max(fitting, key=lambda pair: pair.needs_mb, default=None)
+    if best is None:
+        return "No known pair fits; close what else takes memory there"
+    return f'{best.name} fits ({best.needs_mb / 1000:.1f} GB): set pair = "{best.name}"'
+
+
 def needs_mb(pair: PairConfig, engine: EngineConfig) -> float:
     """Memory of a pair with the cache of these settings; `pair.needs_mb` counts the default one."""
     more_cache_mib = engine.kv_cache_mb - EngineConfig().kv_cache_mb
