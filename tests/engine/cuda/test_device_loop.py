@@ -10,7 +10,7 @@ from tests.engine.tiny import load_tiny
 from tests.law import Scenario, World, law
 from umbrella_engine import Stats
 from umbrella_engine.config import DraftConfig, DraftPreset
-from umbrella_engine.cuda.choice import Bet, Choice, choice_for
+from umbrella_engine.cuda.choice import Bet, Choice, Seen, choice_for
 from umbrella_engine.cuda.device_loop import DeviceLoop, Start
 from umbrella_engine.cuda.shapes import PLAIN, TreeShape, shapes_of
 from umbrella_engine.device_steps import HostSteps
@@ -86,7 +86,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> DeviceWorld:
 
 
 def test_the_law(world: DeviceWorld) -> None:
-    law(world, 60)()
+    law(world, 80)()
 
 
 def settle_too_much(self: Context, ids: Any) -> None:
@@ -94,6 +94,25 @@ def settle_too_much(self: Context, ids: Any) -> None:
 
 
 settle = Context.settle
+
+
+def believe_copies(self: PlainStepper, shape: TreeShape) -> Any:
+    done = step(self, shape)
+    tokens, _, seen = done.read()
+    if len(shape.copied) and seen.copied < seen.settled and self._copies:
+        tokens[-1] = self._copies[0][0]
+    return done
+
+
+step = PlainStepper.step
+
+
+def test_the_law_notices_a_copy_that_nobody_judged(
+    world: DeviceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PlainStepper, "step", believe_copies)
+    with pytest.raises(AssertionError):
+        law(world, 60)()
 
 
 def test_the_law_notices_a_settled_token_too_many(
@@ -181,3 +200,51 @@ def test_requests_that_take_turns_do_not_mix(
 
     monkeypatch.setattr(PlainStepper, "begin", begin)  # the first owner never learns of the second
     assert by_turns(engine_of(world, plain=1.0, chain=1.0)) != expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_draft_equal_to_its_target_is_always_right(world: DeviceWorld, seed: int) -> None:
+    """Whatever came between: copies, plain steps, waits, other requests."""
+    models = [
+        load_tiny(world.folder / "target", capacity=460, chunk_tokens=8, lanes=4) for _ in "td"
+    ]
+    choice = WildChoice(seed)
+    seen: list[tuple[Bet, Seen]] = []
+    choice.learn = lambda bet, found: seen.append((bet, found))  # type: ignore[method-assign]
+    texts = Texts(None, References())
+    loop = DeviceLoop(PlainStepper(models[0].decoder, models[1].decoder), models[1], choice, texts)
+    info = EngineInfo("tiny", "target", "near", "cpu", "float32", 256)
+    engine = SpeculativeEngine(
+        info, world.tokenizer, models[0], NoDrafter(), world.healing, device=loop
+    )
+    answers = by_turns(engine)
+    assert answers == by_turns(dataclasses.replace(engine, device=HostSteps()))
+    chains = [(bet.shape, found) for bet, found in seen if bet.shape.width == 1]
+    assert sum(shape.depth > 0 for shape, _ in chains) > 2
+    assert all(found.drafted == shape.depth for shape, found in chains)
+    # deeper down in a tree, the likeliest token of a node may be too unlikely a path
+    assert all(found.drafted > 0 for bet, found in seen if bet.shape.depth)
+
+
+def test_copies_of_what_was_told_save_steps(world: DeviceWorld) -> None:
+    ids = [3, 1, 4, 1, 5, 9, 2, 6]
+    target = load_tiny(world.folder / "target", capacity=460, chunk_tokens=8)
+    info = EngineInfo("tiny", "target", "", "cpu", "float32", 256)
+    references = References()
+    texts = Texts(None, references)
+    loop = DeviceLoop(
+        PlainStepper(target.decoder, None), None, choice_of("suffix", DraftConfig()), texts
+    )
+    engine = SpeculativeEngine(
+        info, world.tokenizer, target, NoDrafter(), world.healing, references, device=loop
+    )
+    engine = dataclasses.replace(engine, references=references)
+    plain = dataclasses.replace(engine, device=HostSteps())
+    truth = [t for step in plain.generate(ids, Limits(24), lambda: False) for t in step.tokens]
+    engine.remember("told", [9, *ids, *truth, 8])
+    stats = Stats()
+    steps = engine.generate(ids, Limits(24), lambda: False, stats=stats)
+    assert [token for step in steps for token in step.tokens] == truth
+    assert stats.target_steps < 8
+    assert stats.accepted_by["suffix"] == stats.accepted_tokens > 16
+    assert stats.drafted_at["suffix"][0] >= stats.accepted_at["suffix"][0]

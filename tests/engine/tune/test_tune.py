@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import bpe
+from tests.engine.cuda.plain_stepper import PlainStepper
 from tests.engine.tiny import save_family
 from umbrella_engine.config import DraftConfig, EngineConfig, ModelSource, PairConfig
+from umbrella_engine.cuda.captured import Captured
+from umbrella_engine.cuda.shapes import PLAIN, shapes_of
 from umbrella_engine.draft import Drafter, presets
 from umbrella_engine.drafting import make_parts
 from umbrella_engine.engine import SpeculativeEngine
@@ -18,7 +21,7 @@ from umbrella_engine.load import Models, load, load_models, subject_of
 from umbrella_engine.shape.choice import Preset, fastest
 from umbrella_engine.shape.tuning import Tuning, read, write
 from umbrella_engine.stats import Stats
-from umbrella_engine.tune import WITH_DRAFT, Tuner
+from umbrella_engine.tune import PRESETS, WITH_DRAFT, Tuner
 from umbrella_engine.tune.acceptance import Guesses
 from umbrella_engine.tune.corpus import FILE_BYTES, REPEATED_TOKENS, default_folder, holes
 from umbrella_engine.tune.replay import Trial
@@ -179,6 +182,21 @@ def test_a_tuning_compares_all_presets(tuning: tuple[Tuning, list[Progress]]) ->
         "forward passes are timed",
         "every preset drafts the same texts",
     }
+
+
+def test_presets_run_where_a_device_takes_the_steps(
+    code: Path, pair: PairConfig, models: Models
+) -> None:
+    assert models.draft is not None
+    stepper = PlainStepper(models.target.decoder, models.draft.decoder)
+    shapes = {PLAIN, *(shape for preset in PRESETS for shape in shapes_of(preset, DRAFT))}
+    costs = {shape: 1.0 + shape.depth for shape in shapes}
+    captured = Captured(stepper, models.draft, costs, DRAFT)
+    found = Tuner(models, DRAFT, 0.5, lambda _: None, captured).run(subject_of(pair, ENGINE), code)
+    assert [plan.preset for plan in found.plans] == ["none", *WITH_DRAFT]
+    assert found.plans[0].tokens == 1
+    assert found.chosen == fastest(found.plans)
+    assert all(plan.ms > 0 for plan in found.plans)
 
 
 def test_without_a_draft_model_none_and_suffix_are_compared(
