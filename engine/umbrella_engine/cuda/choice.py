@@ -76,9 +76,13 @@ class Choice:
             best = max(self._costs, key=lambda shape: self._rate(shape, self._agreement))
         return Bet(best, self._kind)
 
+    def look(self, match: int) -> None:
+        """Take note of how many tokens before the root stood before as well."""
+        self._kind = bisect_right(MATCHED, match)
+
     def learn(self, bet: Bet, seen: Seen) -> None:
         """Take note of what a step with this bet found out."""
-        self._kind = bisect_right(MATCHED, seen.match)
+        self.look(seen.match)
         self._learn_copies(bet.kind, seen)
         shape = bet.shape
         if not shape.depth:

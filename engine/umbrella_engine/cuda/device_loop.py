@@ -50,10 +50,10 @@ class Steps(Protocol):
 
     owner: object  # whose root the device goes on from
 
-    def recall(self, text: Sequence[int]) -> None:
+    def recall(self, text: Sequence[int]) -> int:
         """Let copies be taken from `text` from now on; it ends with the root of the next `begin`.
 
-        Settled tokens are added to it.
+        Settled tokens are added to it. Gives how many tokens before its end stood before as well.
         """
         ...
 
@@ -135,6 +135,8 @@ class OneRun:
 
     def _resume(self, context: Context, root: int, checkpoint: Checkpoint) -> UnderWay:
         """Take the first step from `root`; the draft reads what is too much for a step."""
+        if self._stepper.owner is not self:
+            self._choice.look(self._stepper.recall(self._text.upto([*context.tokens, root])))
         bet = self._choice.next()
         unread: list[int] = []
         lane = 0
@@ -145,8 +147,6 @@ class OneRun:
                 self._draft.read(unread[:spare], checkpoint)
                 unread = unread[spare:]
             lane = self._draft.lane
-        if self._stepper.owner is not self:
-            self._stepper.recall(self._text.upto([*context.tokens, root]))
         start = Start(context.length, [*unread, root], context.lane, lane)
         self._stepper.begin(start, owner=self)
         return UnderWay(bet, self._stepper.step(bet.shape))

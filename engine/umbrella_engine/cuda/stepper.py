@@ -84,13 +84,13 @@ class Stepper:
             self._graphs[shape] = self._captured(shape)
             done(count, len(shapes))
 
-    def recall(self, text: Sequence[int]) -> None:
-        """Let copies be taken from `text` from now on; it ends with the root of the next `begin`.
+    def recall(self, text: Sequence[int]) -> int:
+        """Let copies be taken from `text`; see `device_loop.Steps`.
 
-        Settled tokens are added to it. Of one too long the beginning is left out.
+        Of one too long the beginning is left out. Waits for the device.
         """
         if not self._branches:
-            return
+            return 0
         kept = text[-(len(self._host_text) * 3 // 4) :]
         if self._uploaded is not None:
             self._uploaded.synchronize()  # the buffer may still be on its way
@@ -99,6 +99,8 @@ class Stepper:
         self._state[4:].fill_(len(kept))
         if self._uploaded is not None:
             self._uploaded.record()
+        self._match()
+        return int(self._result[3])
 
     def begin(self, start: Start, owner: object) -> None:
         """Set the root; steps go on from it until someone else begins."""
@@ -107,7 +109,6 @@ class Stepper:
         self._state[:4].copy_(torch.tensor(values))
         settled = [len(start.unread), 0, 0, 0, *start.unread]
         self._result[: len(settled)].copy_(torch.tensor(settled))
-        self._match()
 
     def step(self, shape: TreeShape) -> "DeviceLanding":
         """Enqueue a step; its results can be read once it has run."""

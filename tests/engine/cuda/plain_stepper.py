@@ -36,12 +36,12 @@ class PlainStepper:
         self._text: list[int] = []
         self._copies: list[list[int]] = []  # what followed the longest matches
 
-    def recall(self, text: Sequence[int]) -> None:
+    def recall(self, text: Sequence[int]) -> int:
         self._text = list(text)
+        return self._match()
 
     def begin(self, start: Start, owner: object) -> None:
         self._start, self.owner = start, owner
-        self._match()
 
     def step(self, shape: TreeShape) -> Done:
         at = self._start
