@@ -208,9 +208,13 @@ def test_a_draft_equal_to_its_target_is_always_right(world: DeviceWorld, seed: i
     models = [
         load_tiny(world.folder / "target", capacity=460, chunk_tokens=8, lanes=4) for _ in "td"
     ]
-    choice = WildChoice(seed)
-    seen: list[tuple[Bet, Seen]] = []
-    choice.learn = lambda bet, found: seen.append((bet, found))  # type: ignore[method-assign]
+    known: list[tuple[Bet, Seen]] = []
+
+    class Watched(WildChoice):
+        def learn(self, bet: Bet, seen: Seen) -> None:
+            known.append((bet, seen))
+
+    choice = Watched(seed)
     texts = Texts(None, References())
     loop = DeviceLoop(PlainStepper(models[0].decoder, models[1].decoder), models[1], choice, texts)
     info = EngineInfo("tiny", "target", "near", "cpu", "float32", 256)
@@ -219,11 +223,11 @@ def test_a_draft_equal_to_its_target_is_always_right(world: DeviceWorld, seed: i
     )
     answers = by_turns(engine)
     assert answers == by_turns(dataclasses.replace(engine, device=HostSteps()))
-    chains = [(bet.shape, found) for bet, found in seen if bet.shape.width == 1]
+    chains = [(bet.shape, found) for bet, found in known if bet.shape.width == 1]
     assert sum(shape.depth > 0 for shape, _ in chains) > 2
     assert all(found.drafted == shape.depth for shape, found in chains)
     # deeper down in a tree, the likeliest token of a node may be too unlikely a path
-    assert all(found.drafted > 0 for bet, found in seen if bet.shape.depth)
+    assert all(found.drafted > 0 for bet, found in known if bet.shape.depth)
 
 
 def test_copies_of_what_was_told_save_steps(world: DeviceWorld) -> None:
@@ -236,7 +240,7 @@ def test_copies_of_what_was_told_save_steps(world: DeviceWorld) -> None:
         PlainStepper(target.decoder, None), None, choice_of("suffix", DraftConfig()), texts
     )
     engine = SpeculativeEngine(
-        info, world.tokenizer, target, NoDrafter(), world.healing, references, device=loop
+        info, world.tokenizer, target, NoDrafter(), world.healing, device=loop
     )
     engine = dataclasses.replace(engine, references=references)
     plain = dataclasses.replace(engine, device=HostSteps())
