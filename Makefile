@@ -38,14 +38,17 @@ lint: $(STAMP)  ## formatting, ruff, import rules, types (mypy and pyright)
 	$(call header,pyright)
 	@$(BIN)/pyright
 
-e2e: $(STAMP)  ## the tests in VS Code and Neovim, which it gets into ~/.cache/umbrella-e2e
+e2e: $(STAMP)  ## the tests in VS Code, Neovim and a browser, which it gets into ~/.cache/umbrella-e2e
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(UNMIXED) e2e-vscode e2e-neovim
+
+# our own page is opened in the browser of VS Code's tests
+BESIDE_vscode := tests/e2e/web
 
 .PHONY: e2e-vscode e2e-neovim
 e2e-vscode e2e-neovim: e2e-%: $(STAMP)
 	$(call header,tests in the editor: $*)
 	@$(BIN)/python tests/e2e/$*/bootstrap.py
-	@$(BIN)/python -m pytest -m editor tests/e2e/$*
+	@$(BIN)/python -m pytest -m editor tests/e2e/$* $(BESIDE_$*)
 
 fuzz: $(STAMP)  ## 5,000 requests made from the API's own description; none may be a server error
 	$(call header,fuzzing the API)

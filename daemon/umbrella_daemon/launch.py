@@ -18,7 +18,7 @@ from umbrella_daemon.paths import log_path
 from umbrella_daemon.settings import PREFIX, Settings, load_settings
 
 MAX_TAIL_LINES: Final = 12
-OF_CLIENTS: Final = ("completion.", "chat.")  # settings that are not the daemon's
+OF_CLIENTS: Final = ("completion.", "chat.", "api.", "web.")  # settings that are not the daemon's
 
 
 class DaemonProcess:
@@ -62,8 +62,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """Give our environment, changed so that a daemon started with it has `settings`.
 
     Relative paths are made absolute: the daemon has another working directory. Section
-    `completion` is left out, because each editor window has its own, and `chat`, which is that of
-    a chat. Raises SettingsError.
+    Sections that are read by clients alone are left out: each editor window, chat and server has
+    its own. Raises SettingsError.
     """
     variables = dict(os.environ)
     known = load_settings()

@@ -31,6 +31,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SuggestionSettings",
+    "WebSettings",
     "load_settings",
 ]
 
@@ -150,6 +151,12 @@ class BackendSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retries: Annotated[int, Meta(ge=0, le=10)] = 2
 
 
+class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `web`: the page of `umbrella web`, on loopback."""
+
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8013  # 0: any that is free
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -164,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     daemon: DaemonSettings = DaemonSettings()
     models: ModelSettings = ModelSettings()
     api: ApiSettings = ApiSettings()
+    web: WebSettings = WebSettings()
 
 
 LOCAL: Final = "local"  # the backend that is none

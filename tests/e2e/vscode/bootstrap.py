@@ -56,14 +56,20 @@ class BootstrapError(Exception):
 
 
 @dataclass(frozen=True)
-class Tools:
+class Driven:
+    """A browser and what drives it."""
+
+    playwright: Path  # folder for sys.path
+    browser: Path
+
+
+@dataclass(frozen=True)
+class Tools(Driven):
     """Where everything lies."""
 
     node: Path
     code: Path  # folder of VS Code's server
-    playwright: Path  # folder for sys.path
     extension: Path  # unpacked .vsix
-    browser: Path
 
 
 def folder() -> Path:
@@ -74,15 +80,26 @@ def folder() -> Path:
 
 def prepare() -> Tools:
     """Get what is missing and tell where everything lies; raises BootstrapError."""
+    driven = prepare_browser()
     cache = folder()
-    cache.mkdir(parents=True, exist_ok=True)
     node = _installed_node(cache)
     logs = hashlib.sha256(LOG_WRITER.read_bytes()).hexdigest()[:8]
     return Tools(
+        playwright=driven.playwright,
+        browser=driven.browser,
         node=node,
         code=_once(cache / f"code-{CODE_SERVER}-{logs}", lambda to: _code(to, node)),
-        playwright=_once(cache / f"playwright-{PLAYWRIGHT}", _playwright),
         extension=_once(cache / f"extension-{_state_of_extension()}", lambda to: _pack(to, node)),
+    )
+
+
+def prepare_browser() -> Driven:
+    """Get the browser alone; raises BootstrapError."""
+    cache = folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    node = _installed_node(cache)
+    return Driven(
+        playwright=_once(cache / f"playwright-{PLAYWRIGHT}", _playwright),
         browser=_browser(cache, node),
     )
 

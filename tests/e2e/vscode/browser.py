@@ -1,11 +1,11 @@
-"""The browser in which VS Code's windows are opened: headless, and quiet towards the network."""
+"""The browser of VS Code's windows and of our own page: headless, quiet towards the network."""
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from tests.e2e.vscode.bootstrap import Tools
+from tests.e2e.vscode.bootstrap import Driven
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -23,7 +23,7 @@ FLAGS: Final = (
 
 
 @asynccontextmanager
-async def start_browser(tools: Tools) -> AsyncIterator["Browser"]:
+async def start_browser(tools: Driven) -> AsyncIterator["Browser"]:
     """Run it for the time of the block."""
     if str(tools.playwright) not in sys.path:
         sys.path.append(str(tools.playwright))

@@ -1,0 +1,40 @@
+"""`umbrella web`: chat, completion playground and figures in a browser."""
+
+import asyncio
+
+import click
+
+from umbrella_daemon.cli.invocation import Invocation
+
+MISSING = "The page needs packages that are not installed: pip install 'umbrella-lsp[web]'"
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Where to listen; 0: any that is free.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in your browser.")
+@click.pass_obj
+def web(invocation: Invocation, port: int | None, opens: bool) -> None:
+    """Serve a page on 127.0.0.1: chat, completion playground, live figures.
+
+    It talks to the daemon of your editors, for this user alone: the address that is printed holds
+    a token. The page loads nothing from elsewhere and works offline.
+    """
+    from umbrella_daemon.cli.output import console
+    from umbrella_daemon.web.serving import serve
+
+    settings = invocation.settings({} if port is None else {"web.port": str(port)})
+
+    def listening(address: str) -> None:
+        click.echo(f"Open {address}\nCtrl-C ends the page; the daemon goes on.")
+        if opens:
+            click.launch(address)
+
+    try:
+        asyncio.run(serve(settings, console(stderr=True), listening))
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{MISSING} ({error.name} is missing).") from None
+    except KeyboardInterrupt:
+        click.echo("The page is closed.")
+
+
+COMMANDS = (web,)
