@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from umbrella_daemon.wire import Message
@@ -8,7 +10,7 @@ from umbrella_daemon.web.chat_tab import conversation_of
 
 
 def test_what_the_page_holds_becomes_a_conversation() -> None:
-    history = [
+    history: list[dict[str, Any]] = [
         {"role": "user", "content": "plain"},
         {"role": "assistant", "content": [{"type": "text", "text": "in "}, {"text": "parts"}]},
         {"role": "user", "content": {"text": "one part"}},

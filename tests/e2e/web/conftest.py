@@ -118,16 +118,20 @@ async def open_page(browser: "Browser") -> AsyncIterator[Callable[..., Any]]:
             color_scheme="dark" if colours == "dark" else "light",
         )
         page = await context.new_page()
-        wrong: list[str] = []
-        pages.append((page, wrong))
-        page.on("request", lambda one: HERE.match(one.url) or wrong.append(f"asks {one.url}"))
-        page.on("pageerror", lambda one: wrong.append(f"error {one}"))
-        page.on("console", lambda one: POLICY in one.text and wrong.append(one.text))
+        found: list[str] = []
+        pages.append((page, found))
+
+        def note(what: str, *, wrong: bool) -> None:
+            found.extend([what] if wrong else [])
+
+        page.on("request", lambda one: note(f"asks {one.url}", wrong=not HERE.match(one.url)))
+        page.on("pageerror", lambda one: note(f"error {one}", wrong=True))
+        page.on("console", lambda one: note(one.text, wrong=POLICY in one.text))
         await page.goto(server.address)
         await page.locator("#chat").wait_for()
         return page
 
     yield open_
-    for page, wrong in pages:
+    for page, found in pages:
         await page.context.close()
-        assert wrong == []
+        assert found == []
