@@ -128,7 +128,10 @@ class LanguageServer:
         return items.items[0] if items and items.items else None
 
     async def request(self, method: str, params: object) -> object:
-        """Send a request and give its result; raises ProbeError."""
+        """Send a request and give its result; raises ProbeError.
+
+        Cancelling the awaiting task takes the request back.
+        """
         if self._over:
             raise ProbeError(self._over)
         self._sent += 1
@@ -141,6 +144,9 @@ class LanguageServer:
         except TimeoutError:
             reason = f"umbrella-lsp did not answer {method} in {ANSWER_SECONDS:g} s."
             raise ProbeError(reason) from None
+        except asyncio.CancelledError:
+            self.notify("$/cancelRequest", {"id": number})
+            raise
         finally:
             del self._waiting[number]
 
@@ -194,6 +200,8 @@ class LanguageServer:
             self._send({"id": message.id, "result": None})
         elif isinstance(message.id, int) and message.id in self._waiting:
             answer = self._waiting[message.id]
+            if answer.done():  # it was taken back just now
+                return
             if message.error is not None:
                 answer.set_exception(ProbeError(f"umbrella-lsp answered: {message.error}"))
             else:

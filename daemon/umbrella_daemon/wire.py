@@ -345,6 +345,8 @@ class Status(msgspec.Struct, frozen=True, tag_field="t"):
     waiting: int = 0  # those that wait for a lane, and editors' requests that wait
     model: Model = Model()
     totals: Totals = Totals()
+    prepared: Totals = Totals()  # what was spent on states that nobody had asked about yet
+    busy: bool = False  # whether anything is being written, prepared or looked for
 
 
 class Stopping(msgspec.Struct, frozen=True, tag_field="t"):

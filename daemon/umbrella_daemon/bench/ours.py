@@ -99,6 +99,12 @@ class Loader:
             if source is not None
         }
 
+    def fills_in(self) -> bool:
+        """Whether the target's vocabulary can fill in the middle."""
+        from umbrella_engine.tokenizer import load_tokenizer
+
+        return load_tokenizer(self.folders()["target"]).fim is not None
+
     def files(self) -> tuple[File, ...]:
         """Describe the weights."""
         return weights(self.pair, self.folders(), self.report)

@@ -46,6 +46,21 @@ WRITING = (
     Column("similar", "edit_similarity", SHARE),
 )
 
+TYPING = (
+    Column("keys", "keys", COUNT),
+    Column("at hand", "at_hand", SHARE),
+    Column("asked", "engine", COUNT),
+    Column("overtaken", "overtaken", COUNT),
+    Column("shown", "shown", COUNT),
+    Column("ms p50", "key_ms_p50"),
+    Column("p90", "key_ms_p90"),
+    Column("p99", "key_ms_p99"),
+    Column("prompt computed a key", "prefilled_per_key", TWO),
+    Column("... ahead too", "all_prefilled_per_key", TWO),
+    Column("reused", "reused", SHARE),
+    Column("ms until free", "free_ms_p50"),
+)
+
 
 def page(result: Result, columns: Sequence[Column] = WRITING) -> RenderableType:
     """Lay a result out: what it is about, a row for each way, what one must know."""

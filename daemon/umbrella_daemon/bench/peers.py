@@ -9,13 +9,29 @@ from msgspec.structs import replace
 
 from umbrella_daemon.bench import transformers_peer
 from umbrella_daemon.bench.code import Holes, ask_of
+from umbrella_daemon.bench.llama_server import LlamaServer
+from umbrella_daemon.bench.ours import Loader
 from umbrella_daemon.bench.result import BenchError, Figure
 from umbrella_daemon.bench.session import Session
+from umbrella_daemon.bench.stamp import available_cores
 from umbrella_daemon.bench.writing import Account, Ask, Writer, race
 from umbrella_daemon.settings import PromptSettings
 from umbrella_engine.hardware import choose_device
 
 TRAINED: Final = {True: "psm", False: "plain"}  # order of the prompt's parts, by what it can
+
+
+def llama_of(
+    loader: Loader, binary: Path | None, gguf: Path | None, draft: Path | None
+) -> LlamaServer | None:
+    """Say which server to start, None where none is asked for. Raises BenchError."""
+    if binary is None:
+        return None
+    own = Path(loader.pair.target.path or ".").expanduser()
+    model = gguf or (own if own.suffix == ".gguf" else None)
+    if model is None:
+        raise BenchError("--llama-server needs --gguf FILE: the pair has no GGUF file of its own")
+    return LlamaServer(binary, model, draft, threads=available_cores())
 
 
 @dataclass

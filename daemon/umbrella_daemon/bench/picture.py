@@ -46,6 +46,38 @@ def draw_rates(result: Result, path: Path) -> None:
     save(figure, path)
 
 
+def draw_keys(result: Result, path: Path) -> None:
+    """Draw how long each key of a session waited: ours, and the one that is best beside it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, name in enumerate(_compared(result)):
+        times, answered = result.series[name]["key_ms"], result.series[name]["answered"]
+        keys = range(1, len(times) + 1)
+        row = result.row(name)
+        colour = f"C{1 - number}"
+        label = f"{name}: p50 {row['key_ms_p50']:.3g} ms, p90 {row['key_ms_p90']:.3g} ms"
+        axes.plot(keys, times, color=colour, linewidth=0.7, alpha=0.5)
+        axes.scatter(keys, times, color=colour, s=10, label=label)
+        missed = [key for key, done in zip(keys, answered, strict=True) if not done]
+        axes.scatter(
+            missed, [times[key - 1] for key in missed], color=colour, marker="x", s=26, linewidth=1
+        )
+    axes.set(xlabel="key of the session", ylabel="ms until it was answered", yscale="log")
+    axes.set_title(f"{title(result)}; x: the next key came first", fontsize=10)
+    axes.legend(loc="upper right", fontsize=8)
+    axes.grid(alpha=0.3)
+    save(figure, path)
+
+
+def _compared(result: Result) -> list[str]:
+    """Give ours and, of the others, the one whose median is least."""
+    names = [str(row["name"]) for row in result.rows]
+    others = sorted(names[1:], key=lambda name: float(result.row(name)["key_ms_p50"] or "inf"))
+    return [names[0], *others[:1]]
+
+
 def title(result: Result) -> str:
     """Say what a picture shows."""
     subject, machine = result.subject, result.stamp.machine

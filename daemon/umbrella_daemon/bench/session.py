@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from umbrella_daemon.bench.ours import DRAFTED, PLAIN, EngineWriter, Loader, subject_of
-from umbrella_daemon.bench.result import Figure, Result
+from umbrella_daemon.bench.result import Figure, Result, Subject
 from umbrella_daemon.bench.stamp import File, Stamp, stamp
 from umbrella_daemon.settings import Settings
 from umbrella_engine.interface import GREEDY, Engine, Progress, Sampling
@@ -53,9 +53,12 @@ class Session:
             for way in sampling
         ]
 
-    def begin(self) -> None:
-        """Note machine and load now, before what is measured makes its own."""
-        gpu = self.engine.info.device.startswith("cuda")
+    def begin(self, device: str | None = None) -> None:
+        """Note machine and load now, before what is measured makes its own.
+
+        `device` is what is measured on; without it, the engine's of this session.
+        """
+        gpu = (device or self.engine.info.device).startswith("cuda")
         files = (*self.loader.files(), *self.extra_files)
         self._stamp = stamp(files, gpu=gpu, commit=self.commit)
 
@@ -66,10 +69,11 @@ class Session:
         *,
         notes: tuple[str, ...] = (),
         series: dict[str, dict[str, list[float]]] | None = None,
+        subject: Subject | None = None,
     ) -> Result:
-        """Put a result together."""
+        """Put a result together; its subject is this session's engine unless it is given."""
         assert self._stamp is not None, "begin before measuring"
-        subject = subject_of(self.engine)
+        subject = subject or subject_of(self.engine)
         return Result(bench, self._stamp, subject, self.command, rows, series or {}, notes)
 
     def _report(self, progress: Progress) -> None:

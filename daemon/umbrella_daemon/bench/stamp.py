@@ -77,7 +77,7 @@ def machine(*, gpu: bool) -> Machine:
         name = torch.cuda.get_device_name()
     return Machine(
         cpu=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores(),
+        cores=available_cores(),
         memory_gib=round(psutil.virtual_memory().total / GIB),
         gpu=name,
     )
@@ -138,5 +138,8 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -29,9 +29,10 @@ def _expected() -> tuple[type[Exception], ...]:
     from umbrella_daemon.lsp_probe import ProbeError
     from umbrella_daemon.place import PlaceError
     from umbrella_daemon.settings import SettingsError
+    from umbrella_daemon.typing_trace import TraceError
     from umbrella_engine.errors import EngineError
 
-    return (DaemonError, EngineError, PlaceError, ProbeError, SettingsError)
+    return (DaemonError, EngineError, PlaceError, ProbeError, SettingsError, TraceError)
 
 
 def _assignments(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -39,6 +39,7 @@ class Context:
         self._windows: dict[int, Workspace] = {}
         self._found: dict[Key, Selection] = {}
         self._reader = ThreadPoolExecutor(1, "context")
+        self.looking = 0  # looks that are under way or wait
 
     def given(self, client: int, request: Complete) -> Complete:
         """Give `request` with what is selected for its document, and follow its text."""
@@ -63,6 +64,7 @@ class Context:
         if look is not None:
             with suppress(RuntimeError):  # closed
                 self._reader.submit(self._run, (client, request.document), look)
+                self.looking += 1
 
     def found(self, client: int, document: str) -> Selection | None:
         """Give what was found since the last `adopt`, None where that is nothing better."""
@@ -96,6 +98,11 @@ class Context:
             self._call(self._keep, key, look())
         except Exception:
             log.exception("looking through other files failed")
+        finally:
+            self._call(self._looked)
+
+    def _looked(self) -> None:
+        self.looking -= 1
 
     def _keep(self, key: Key, selection: Selection) -> None:
         window = self._windows.get(key[0])

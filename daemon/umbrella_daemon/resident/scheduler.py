@@ -16,10 +16,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from umbrella_daemon.resident.costs import cost_of, together
 from umbrella_daemon.resident.generation import Generation
 from umbrella_daemon.resident.job import Job, Key
 from umbrella_daemon.resident.turns import Turns
-from umbrella_daemon.wire import Completed, Finish, Reason
+from umbrella_daemon.wire import Completed, Finish, Reason, Totals
 
 log: Final = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Scheduler:
         self._waiting: dict[Key, Job] = {}  # in the order of arrival
         self._idle: deque[Job] = deque()  # what to prepare, the likeliest first
         self._running: Job | None = None
+        self.prepared = Totals()  # spent while nothing was asked
         self._load_wanted = True
         self._closed = False
         self._changed = threading.Condition()
@@ -94,6 +96,13 @@ class Scheduler:
             generations = len(self._turns) + (self._generating is not None)
             waiting = self._turns.waiting
             return generations - waiting, waiting + len(self._waiting)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being done or waits to be."""
+        with self._changed:
+            under_way = self._running is not None or self._generating is not None
+            return under_way or bool(self._waiting or self._turns or self._idle)
 
     def supersede(self, key: Key) -> None:
         """Stop the requests of a document: a newer one was answered without the engine."""
@@ -244,6 +253,8 @@ class Scheduler:
         """Hand over what came of `job`, and have the request that waited for it asked again."""
         with self._changed:
             self._running = None
+            if job.idle:
+                self.prepared = together(self.prepared, cost_of(completed.trace))
             following = self._waiting.get(job.key) if job.idle else None
             if following is not None and job.wanted is not None and not job.stopped:
                 del self._waiting[job.key]

@@ -154,6 +154,8 @@ class Service:
             self._state.status(request.id, names, request.traces),
             generating=generating,
             waiting=waiting,
+            prepared=self._scheduler.prepared,
+            busy=self._scheduler.busy or self._answers.context.looking > 0,
         )
 
     def stop(self, why: str) -> None:

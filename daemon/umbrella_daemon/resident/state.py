@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from itertools import zip_longest
 
 import psutil
-from msgspec.structs import astuple
 
 from umbrella_daemon import __version__
+from umbrella_daemon.resident.costs import cost_of, together
 from umbrella_daemon.resident.loading import Loaded
 from umbrella_daemon.settings import LOCAL, Settings
 from umbrella_daemon.wire import (
@@ -71,41 +71,24 @@ class State:
             self._shown += 1
         for source, drafted in completed.trace.drafts.items():
             self._drafts[source] = _together(self._drafts.get(source, Drafted()), drafted)
-        trace = completed.trace
-        self._traces.append(trace)
-        self._add(
-            Totals(
-                trace.prefilled_tokens,
-                trace.reused_tokens,
-                trace.generated_tokens,
-                trace.target_steps,
-                trace.drafted_tokens,
-                trace.accepted_tokens,
-                trace.ms.get("prefill", 0.0),
-                trace.ms.get("generate", 0.0) - trace.ms.get("prefill", 0.0),
-            )
-        )
+        self._traces.append(completed.trace)
+        self._totals = together(self._totals, cost_of(completed.trace))
 
     def record_generation(self, done: Generated) -> None:
         """Count a generation that is done."""
         self._generations += 1
         usage = done.usage
-        self._add(
-            Totals(
-                usage.prompt_tokens - usage.cached_tokens,
-                usage.cached_tokens,
-                usage.completion_tokens,
-                usage.steps,
-                usage.drafted_tokens,
-                usage.accepted_tokens,
-                usage.prompt_ms,
-                usage.generate_ms,
-            )
+        cost = Totals(
+            usage.prompt_tokens - usage.cached_tokens,
+            usage.cached_tokens,
+            usage.completion_tokens,
+            usage.steps,
+            usage.drafted_tokens,
+            usage.accepted_tokens,
+            usage.prompt_ms,
+            usage.generate_ms,
         )
-
-    def _add(self, more: Totals) -> None:
-        sums = map(sum, zip(astuple(self._totals), astuple(more), strict=True))
-        self._totals = Totals(*sums)
+        self._totals = together(self._totals, cost)
 
     def status(self, request: int, clients: Iterable[str], traces: int) -> Status:
         """Answer `GetStatus`, with the latest `traces` traces."""
