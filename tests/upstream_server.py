@@ -34,6 +34,7 @@ class Behaviour:
     tokenizer: bool = True  # whether it can be asked for tokens
     grammar: bool = True  # whether it heeds one
     key: str = ""  # that is wanted
+    owner: str = "us"  # of its models
     models: list[str] = field(default_factory=lambda: ["served"])
     context: int = 4096
     token_ms: float = 0.0
@@ -114,7 +115,10 @@ class Server:
                 settings = {"n_ctx": how.context}
                 return 200, {"default_generation_settings": settings, "model_path": "/m/known.gguf"}
             case "GET", "/v1/models":
-                models = [{"id": name, "max_model_len": how.context} for name in how.models]
+                models = [
+                    {"id": name, "max_model_len": how.context, "owned_by": how.owner}
+                    for name in how.models
+                ]
                 return 200, {"object": "list", "data": models}
             case "POST", "/tokenize" if how.tokenizer:
                 text = body.get("content") or body.get("prompt") or ""

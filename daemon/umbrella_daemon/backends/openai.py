@@ -26,6 +26,7 @@ from umbrella_daemon.settings import BackendSettings
 from umbrella_engine.interface import Sampling
 
 MISSING: Final = frozenset({404, 405, 501})  # what servers say of what they do not have
+SHOW_CONTROLS: Final = frozenset({"vllm", "sglang"})  # that can be asked not to hide control tokens
 MOST_OTHERS: Final = 5  # what OpenAI's interface promises; servers refuse more than theirs
 
 
@@ -38,6 +39,7 @@ class OpenAI:
         self._url = upstream.address.url
         self._model = settings.model
         self._spellings: Spellings = {}
+        self._extras: dict[str, object] = {}
 
     def served(self) -> Served:
         """See `Dialect`."""
@@ -53,6 +55,9 @@ class OpenAI:
         self._model = wanted or names[0]
         tokenizer = self._tokenizer()
         chosen = next((one for one in models if one.get("id") == self._model), {})
+        # hidden, the name of the next file would look like the answer going on
+        shows = chosen.get("owned_by") in SHOW_CONTROLS
+        self._extras = {"skip_special_tokens": False} if shows else {}
         layout = "suffix" if self._settings.fim == "suffix" else "text"
         return Served(self._model, _context_tokens(chosen), tokenizer, layout)
 
@@ -69,6 +74,7 @@ class OpenAI:
         if messages := messages_of(ask.parts):
             return f"{self._url}/chat/completions", body | {"messages": messages, "logprobs": True}
         body["logprobs"] = min(MOST_OTHERS, max(1, ask.others))
+        body |= self._extras
         url = f"{self._url}/completions"
         hole = hole_of(ask.parts) if self._settings.fim == "suffix" else None
         if hole is None:

@@ -413,3 +413,14 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(
     with pytest.raises(BackendDown, match="no model three but one, two"):
         backend(server, "openai", model="three")
     assert backend(server, "openai", model="two").info.target == "two"
+
+
+def test_servers_that_can_are_asked_to_show_control_tokens(
+    server: UpstreamServer, backend: Backends
+) -> None:
+    for owner, expected in {"us": None, "vllm": False}.items():
+        server.tell(owner=owner)
+        engine = backend(server, "openai")
+        answer(engine, prompt_for(engine))
+        body = server.log("/v1/completions")[-1]["body"]
+        assert body.get("skip_special_tokens") is expected
