@@ -86,5 +86,9 @@ def load_decoder(
 
     decoder = load_hf_decoder(folder, config, cache, dtype, device)
     self_test(decoder)
+    if device.type == "cuda":
+        from umbrella_engine.hf_graphs import capture
+
+        capture(decoder, tell)
     layer_done(config.n_layers, config.n_layers)
     return decoder

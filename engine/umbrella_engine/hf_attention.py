@@ -38,10 +38,14 @@ class Lanes(Cache):
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Store new keys and values [1, k, n, d] of a layer; give those of the whole lane.
+        """Store new keys and values [1, k, n, d] of a layer; give those of the whole lane."""
+        self.check_shapes(key_states, value_states, layer_idx)
+        self._cache.write(layer_idx, self._lane, self._start, key_states[0], value_states[0])
+        keys, values = self._cache.read(layer_idx, self._lane, self.length)
+        return keys[None], values[None]
 
-        Raises UnsupportedModel where they have another shape than the cache was made for.
-        """
+    def check_shapes(self, key_states: Tensor, value_states: Tensor, layer_idx: int) -> None:
+        """Raise UnsupportedModel where they have another shape than the cache was made for."""
         config = self._config
         shapes = [(states.shape[1], states.shape[3]) for states in (key_states, value_states)]
         made_for = [(config.n_kv_heads, size) for size in (config.head_dim, config.value_dim)]
@@ -51,9 +55,6 @@ class Lanes(Cache):
                 f"size) = {shapes}, the cache has room for {made_for}: layers of different shapes "
                 "are not supported; choose a model of another family"
             )
-        self._cache.write(layer_idx, self._lane, self._start, key_states[0], value_states[0])
-        keys, values = self._cache.read(layer_idx, self._lane, self.length)
-        return keys[None], values[None]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Slots before the rows of this pass."""

@@ -6,7 +6,7 @@ are handed in. Slower than `Decoder`, which computes the common families itself,
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +20,18 @@ from umbrella_engine.hf_config import HFConfig
 from umbrella_engine.kv_cache import KVCache
 
 
+class Passes(Protocol):
+    """Passes of a module that need no host: `hf_graphs.CapturedPasses`."""
+
+    def fits(self, n: int, n_tail: int, start: int) -> bool:
+        """Whether n rows that begin at a slot can be run."""
+        ...
+
+    def run(self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor) -> Tensor:
+        """Compute logits [n, vocab]; arguments as of `Decoder.forward`, on the host."""
+        ...
+
+
 class HFDecoder:
     """A module of transformers with the cache it writes to."""
 
@@ -30,13 +42,24 @@ class HFDecoder:
         self.device = module.device
         self.dtype = module.dtype
         self._lanes = Lanes(config, cache)
-        bind(module, self._lanes)
+        self.captured: Passes | None = None
+        self.bind()
+
+    def bind(self) -> None:
+        """Let the module see lanes as `forward` aims at them."""
+        bind(self.module, self._lanes)
 
     @torch.inference_mode()
     def forward(
         self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
     ) -> Tensor:
-        """Run n tokens through the model; see `Decoder.forward`."""
+        """Run n tokens through the model; see `Decoder.forward`.
+
+        Logits of captured passes are valid until the next call.
+        """
+        rows, slots = tail.shape
+        if self.captured is not None and self.captured.fits(rows, slots, start):
+            return self.captured.run(ids, positions, lane, start, tail)[first_row:]
         ids, positions, tail = (each.to(self.device) for each in (ids, positions, tail))
         self._lanes.aim(lane, start, tail)
         n = ids.shape[0]

@@ -39,17 +39,25 @@ def self_test(decoder: HFDecoder) -> None:
         raise UnsupportedModel(
             f"{name} cannot run over our cache: {type(error).__name__}: {error}. {ADVICE}"
         ) from error
-    distances = (ours - truth).norm(dim=-1) / (truth - truth.mean(-1, keepdim=True)).norm(dim=-1)
-    # in half precision a row may take other experts on a near tie; most rows never do
-    exact = decoder.dtype == torch.float32
-    distance = float(distances.max() if exact else distances.median())
-    limit = LIMITS[decoder.dtype]
-    if not distance <= limit:  # NaN too
+    found, limit = distance(ours, truth, decoder.dtype), limit_of(decoder.dtype)
+    if not found <= limit:  # NaN too
         raise UnsupportedModel(
             f"{name} gives other logits for a tree of drafted tokens than for the same tokens as "
-            f"plain text (relative distance {distance:.2g}, rounding is below {limit:g}): its "
+            f"plain text (relative distance {found:.2g}, rounding is below {limit:g}): its "
             f"layers ignore our attention or keep a memory of their own. {ADVICE}"
         )
+
+
+def distance(ours: Tensor, truth: Tensor, dtype: torch.dtype) -> float:
+    """Give how far rows of logits are from the truth, in units of the rows' own spread."""
+    distances = (ours - truth).norm(dim=-1) / (truth - truth.mean(-1, keepdim=True)).norm(dim=-1)
+    # in half precision a row may take other experts on a near tie; most rows never do
+    return float(distances.max() if dtype == torch.float32 else distances.median())
+
+
+def limit_of(dtype: torch.dtype) -> float:
+    """Give the distance up to which rounding explains it."""
+    return LIMITS[dtype]
 
 
 def _tree_logits(decoder: HFDecoder, prompt: list[int], texts: list[list[int]]) -> Tensor:
