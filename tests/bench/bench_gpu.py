@@ -1,6 +1,7 @@
 """What a step costs on a GPU, beside the bandwidth of the same run.
 
-Usage: python -m tests.bench.bench_gpu [--shapes 0.5B 1.5B 7B] [--length 2000] [--workers 12]
+Usage: python -m tests.bench.bench_gpu [--shapes 0.5B 1.5B 7B 32B] [--length 2000] [--workers 12]
+    [--speculation] [--trace FILE]
 
 For each Qwen2.5 shape with random bf16 weights: the time of a forward pass of 1 … 64 rows behind
 `length` tokens, one CUDA graph each, its kernels' shares, and the share of the best streaming rate
@@ -15,6 +16,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +32,7 @@ from tests.bench.gpu_models import (
     rates,
     weight_bytes,
 )
+from tests.bench.gpu_trace import trace
 from umbrella_engine.cuda.decoder import FusedDecoder
 from umbrella_engine.cuda.device_loop import Start
 from umbrella_engine.cuda.shapes import PLAIN, TreeShape
@@ -64,17 +67,9 @@ def parts(decoder: FusedDecoder, preset: int) -> dict[str, Callable[[], None]]:
     return {
         "qkv": each(lambda i, layer: decoder._project(preset, tiles, i, layer)),
         "attention": each(lambda i, _: decoder._attend(preset, i)),
-        "output": each(
-            lambda _, layer: decoder._add(
-                preset, tiles.output, decoder._mixed, layer.output, None, decoder._sums_post
-            )
-        ),
+        "output": each(lambda _, layer: decoder._output(preset, tiles, layer)),
         "gated": each(lambda i, layer: decoder._gate(preset, tiles, i, layer)),
-        "down": each(
-            lambda _, layer: decoder._add(
-                preset, tiles.down, decoder._inner, layer.down, None, decoder._sums
-            )
-        ),
+        "down": each(lambda i, layer: decoder._down(preset, tiles, i, layer)),
         "head": lambda: decoder._choose(preset, tiles, logits=False),
     }
 
@@ -136,19 +131,7 @@ def speculation(length: int) -> dict[str, Any]:
             "launch_ms": host * 10,
         }
     stepper.begin(Start(length, (0,), 0, 0), None)
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    ) as profile:
-        landings = [stepper.step(TreeShape(4, 4)) for _ in range(4)]
-    found["waits_inside_4_steps"] = sum(
-        event.count
-        for event in profile.key_averages()
-        if "ynchronize" in event.key and "Device" not in event.key
-    )
-    found["calls_inside_4_steps"] = {
-        event.key: event.count for event in profile.key_averages() if event.key.startswith("cuda")
-    }
-    del landings
+    found["trace"] = trace(stepper, TreeShape(4, 4))
     console.print(found)
     return found
 
@@ -159,6 +142,7 @@ def main() -> None:
     arguments.add_argument("--length", type=int, default=2000)
     arguments.add_argument("--workers", type=int, default=12)
     arguments.add_argument("--speculation", action="store_true")
+    arguments.add_argument("--trace", type=Path, help="where the speculative steps' trace goes")
     chosen = arguments.parse_args()
     names = {*chosen.shapes, *(["0.5B", "1.5B"] if chosen.speculation else [])}
     compile_passes([SHAPES[name] for name in names], chosen.workers)
@@ -171,6 +155,10 @@ def main() -> None:
         torch.cuda.empty_cache()
     if chosen.speculation:
         found["speculation"] = speculation(chosen.length)
+        followed = found["speculation"].pop("trace")
+        if chosen.trace:
+            chosen.trace.write_text(json.dumps(followed, indent=1))
+        assert not followed["waits"], f"the host waits inside: {followed['waits']}"
     print(json.dumps(found))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from umbrella_engine.cuda.graphs import Graph
 from umbrella_engine.cuda.inputs import MAX_ROWS, Inputs
 from umbrella_engine.cuda.kernels import ends, products
+from umbrella_engine.cuda.support import shared_memory
 from umbrella_engine.cuda.tables import tables
 from umbrella_engine.cuda.tiles import (
     PRESETS,
@@ -27,6 +28,7 @@ from umbrella_engine.model import Decoder
 from umbrella_engine.weights import LayerWeights
 
 MAX_SPLITS = 8
+LEFT_ROWS = 16  # of the left operand of a matrix instruction
 
 
 class StepAttention(Protocol):
@@ -50,9 +52,11 @@ class FusedDecoder:
         self.inputs = Inputs(self.device)
         self.tiles: dict[int, Tiles] = {p: choose_tiles(config, p) for p in PRESETS}
         self.early_start = early_start
+        self._shared_memory = shared_memory(self.device)
         self._graphs: dict[int, Graph] = {}
         rows, hidden, single = MAX_ROWS, config.hidden, torch.float32
         self._x = self._empty(rows, hidden)
+        self._gained = self._empty(rows, hidden)  # the same times the next norm's gain
         self._queries = self._empty(rows, config.n_heads * config.head_dim)
         self._mixed = self._empty(rows, config.n_heads * config.head_dim)
         self._inner = self._empty(rows, config.intermediate)
@@ -108,11 +112,9 @@ class FusedDecoder:
         for index, layer in enumerate(self.plain.weights.layers):
             self._project(preset, tiles, index, layer)
             self._attend(preset, index)
-            self._add(
-                preset, tiles.output, self._mixed, layer.output, layer.output_bias, self._sums_post
-            )
+            self._output(preset, tiles, layer)
             self._gate(preset, tiles, index, layer)
-            self._add(preset, tiles.down, self._inner, layer.down, layer.down_bias, self._sums)
+            self._down(preset, tiles, index, layer)
         self._choose(preset, tiles, logits=logits)
 
     def programs(self, preset: int) -> int:
@@ -128,12 +130,14 @@ class FusedDecoder:
     def _tile_options(self, preset: int, tile: Tile, inner: int) -> dict[str, Any]:
         size = self.dtype.itemsize
         lines = triton.next_power_of_2(inner // tile.splits * size // 128 + 1)
+        rows = preset if preset == 1 or tile.swap else max(LEFT_ROWS, preset)
+        in_flight = self._shared_memory // ((tile.n + rows) * tile.k * size)
         return {
             "K": inner,
-            "BLOCK_M": 1 if preset == 1 else max(16, preset),
+            "BLOCK_M": rows,
             "BLOCK_N": tile.n,
             "BLOCK_K": tile.k,
-            "STAGES": tile.stages,
+            "STAGES": max(1, min(tile.stages, in_flight)),
             "SWAP": tile.swap,
             "BYTES": size,
             "LINES": min(lines, tile.lines),
@@ -154,7 +158,8 @@ class FusedDecoder:
     def _embed(self, preset: int, tiles: Tiles) -> None:
         hidden = self.config.hidden
         ends.embed_kernel[(preset,)](
-            self.inputs.ids, self.plain.weights.embedding, self._x, self._sums,
+            self.inputs.ids, self.plain.weights.embedding, self._x,
+            self.plain.weights.layers[0].input_norm, self._gained, self._sums,
             HIDDEN=hidden, SCALE=self.config.embedding_scale, LAYER=self.config.layer_norm,
             BLOCK=triton.next_power_of_2(hidden),
             **self._sum_options(tiles.down), **self._launch_options(),
@@ -165,7 +170,7 @@ class FusedDecoder:
         columns = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
         nothing = self._x
         products.qkv_kernel[(columns // tile.n,)](
-            self._x, layer.qkv, self._tables.qkv[index], layer.input_norm, self._sums,
+            self._gained, layer.qkv, self._tables.qkv[index], self._sums,
             _or(layer.q_norm, nothing), _or(layer.k_norm, nothing), self.plain.cos, self.plain.sin,
             inputs.positions, inputs.start, inputs.lane,
             self._queries, cache.keys[index], cache.values[index],
@@ -180,12 +185,31 @@ class FusedDecoder:
         cache = self.cache
         self.attention(preset, self._queries, cache.keys[index], cache.values[index], self._mixed)
 
+    def _output(self, preset: int, tiles: Tiles, layer: LayerWeights) -> None:
+        weights = layer.output, layer.output_bias, layer.post_norm
+        self._add(preset, tiles.output, self._mixed, *weights, self._sums_post)
+
+    def _down(self, preset: int, tiles: Tiles, index: int, layer: LayerWeights) -> None:
+        model = self.plain.weights
+        last = index + 1 == len(model.layers)
+        gain = model.norm if last else model.layers[index + 1].input_norm
+        weights = layer.down, layer.down_bias, gain
+        self._add(preset, tiles.down, self._inner, *weights, self._sums)
+
     def _add(
-        self, preset: int, tile: Tile, x: Tensor, weight: Tensor, bias: Tensor | None, sums: Tensor
+        self,
+        preset: int,
+        tile: Tile,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        gain: Tensor,
+        sums: Tensor,
     ) -> None:
         hidden = self.config.hidden
         products.residual_kernel[(hidden // tile.n, tile.splits)](
-            x, weight, _or(bias, x), self._x, sums, self._parts, self._arrived, self.inputs.n_rows,
+            x, weight, _or(bias, x), self._x, gain, self._gained, sums,
+            self._parts, self._arrived, self.inputs.n_rows,
             N=hidden, HAS_BIAS=bias is not None, SCALE=self.config.residual_scale,
             LAYER=self.config.layer_norm, SPLITS=tile.splits, MAX_ROWS=MAX_ROWS,
             **self._tile_options(preset, tile, weight.shape[1]),
@@ -194,8 +218,8 @@ class FusedDecoder:
     def _gate(self, preset: int, tiles: Tiles, index: int, layer: LayerWeights) -> None:
         config, tile = self.config, tiles.gated
         products.gated_kernel[(layer.gate_up.shape[0] // tile.n,)](
-            self._x, layer.gate_up, self._tables.gate_up[index], layer.post_norm, self._sums_post,
-            self._inner, config.norm_eps, self.inputs.n_rows,
+            self._gained, layer.gate_up, self._tables.gate_up[index], self._sums_post, self._inner,
+            config.norm_eps, self.inputs.n_rows,
             INNER=config.intermediate, GATED=config.gated,
             GELU=config.activation == "gelu_pytorch_tanh",
             HAS_BIAS=self._adds(layer.gate_up_bias), LAYER=config.layer_norm,
@@ -205,7 +229,7 @@ class FusedDecoder:
     def _choose(self, preset: int, tiles: Tiles, *, logits: bool) -> None:
         config, weights, programs = self.config, self.plain.weights, self.programs(preset)
         ends.head_kernel[(programs,)](
-            self._x, weights.head, self._tables.head, weights.norm, self._sums, self.logits,
+            self._gained, weights.head, self._tables.head, self._sums, self.logits,
             self.best, self.best_at, self._total, config.norm_eps, self.inputs.n_rows, config.vocab,
             LOGITS=logits, SCALE=config.logits_scale, LAYER=config.layer_norm,
             **self._sum_options(tiles.down),

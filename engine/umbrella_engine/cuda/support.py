@@ -36,6 +36,14 @@ def starts_early(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) >= HOPPER
 
 
+def shared_memory(device: torch.device) -> int:
+    """Bytes that one program may keep next to a processor; on a CPU nothing limits them."""
+    if device.type != "cuda":
+        return 2**31
+    properties = torch.cuda.get_device_properties(device)
+    return int(getattr(properties, "shared_memory_per_block_optin", 48 * 1024))  # not in its stubs
+
+
 def _numbers(text: str) -> tuple[int, int]:
     major, minor, *_ = text.split(".")
     return int(major), int(minor)

@@ -47,39 +47,73 @@ class Stretches:
     stages: int
     warps: int
     splits: int  # stretches of the slots
+    spared: int = 0  # slots' blocks that the last stretch, which has masks, does less than others
 
 
 ONE_ROW = Tiles(
     qkv=Tile(8, 1024, 1, 4),
-    output=Tile(4, 512, 1, 4),
-    gated=Tile(16, 512, 3, 4),
-    down=Tile(4, 1024, 3, 8),
+    output=Tile(4, 1024, 1, 4, lines=64),
+    gated=Tile(8, 512, 3, 4),
+    down=Tile(4, 512, 4, 4),
     head=Tile(32, 256, 2, 4),
+)
+EIGHT_ROWS = Tiles(
+    qkv=Tile(16, 256, 4, 1, swap=True),
+    output=Tile(16, 256, 4, 1, swap=True),
+    gated=Tile(32, 128, 4, 2, swap=True),
+    down=Tile(32, 128, 6, 2, 4, swap=True),
+    head=Tile(64, 128, 4, 4),
 )
 FEW_ROWS = Tiles(  # up to 16
     qkv=Tile(16, 256, 4, 2),
     output=Tile(16, 256, 4, 2),
-    gated=Tile(64, 128, 3, 4),
+    gated=Tile(64, 128, 4, 4, swap=True),
     down=Tile(64, 128, 4, 4, 4, swap=True),
     head=Tile(64, 128, 4, 4),
 )
 MANY_ROWS = Tiles(  # up to 32
-    qkv=Tile(64, 64, 6, 4, swap=True),
+    qkv=Tile(64, 64, 8, 4, swap=True),
     output=Tile(64, 128, 4, 4, 4, swap=True),
-    gated=Tile(64, 64, 6, 4, swap=True),
+    gated=Tile(64, 128, 3, 4, swap=True),
     down=Tile(64, 128, 4, 4, 4, swap=True),
-    head=Tile(64, 64, 6, 4, swap=True),
+    head=Tile(128, 64, 6, 4, swap=True),
 )
 MOST_ROWS = Tiles(
-    qkv=Tile(32, 64, 8, 4),
-    output=Tile(32, 128, 4, 4, 2),
+    qkv=Tile(64, 64, 8, 4, swap=True),
+    output=Tile(64, 128, 4, 4, 2, swap=True),
     gated=Tile(64, 64, 5, 4),
-    down=Tile(64, 64, 8, 4, 4, swap=True),
-    head=Tile(64, 64, 6, 4),
+    down=Tile(64, 128, 3, 4, 4),
+    head=Tile(128, 64, 6, 4, swap=True),
 )
 NORMED_HEADS = frozenset({"Qwen3ForCausalLM"})
 SMALL = 1024  # hidden size up to which a model counts as small
 LARGE = 3072  # and from which as large
+PROCESSORS = 132  # of an H100
+# what is different for models of these sizes, by preset
+SMALL_CHANGES: dict[int, dict[str, Tile]] = {
+    1: {"qkv": Tile(8, 512, 2, 4), "gated": Tile(8, 1024, 1, 4)},
+    8: {"output": Tile(16, 256, 4, 2), "down": Tile(32, 128, 6, 4, 4)},
+    16: {"down": Tile(32, 128, 6, 4, 4)},
+    32: {"qkv": Tile(32, 64, 6, 4)},
+    64: {"qkv": Tile(16, 128, 6, 4), "down": Tile(64, 64, 8, 4, 4, swap=True)},
+}
+MEDIUM_CHANGES: dict[int, dict[str, Tile]] = {
+    16: {
+        "qkv": Tile(32, 128, 4, 4),
+        "gated": Tile(64, 128, 3, 4),
+        "down": Tile(64, 64, 8, 4, 4, swap=True),
+    },
+    32: {"qkv": Tile(32, 64, 6, 4)},
+    64: {
+        "qkv": Tile(16, 128, 6, 4),
+        "output": Tile(64, 64, 8, 4, 4, swap=True),
+        "gated": Tile(128, 64, 4, 4),
+        "down": Tile(64, 64, 8, 4, 4, swap=True),
+    },
+}
+LARGE_CHANGES: dict[int, dict[str, Tile]] = {
+    1: {"qkv": Tile(8, 512, 2, 2)},
+}
 
 
 def preset_for(rows: int) -> int:
@@ -118,44 +152,27 @@ def choose_tiles(config: ModelConfig, preset: int) -> Tiles:
 
 def _measured(hidden: int, preset: int) -> Tiles:
     """Give what was fastest for models about this size."""
-    if preset == 1:
-        if hidden <= SMALL:
-            return replace(ONE_ROW, qkv=Tile(8, 512, 2, 2), gated=Tile(8, 1024, 1, 4))
-        if hidden >= LARGE:
-            return replace(
-                ONE_ROW,
-                qkv=Tile(16, 512, 1, 4),
-                gated=Tile(8, 1024, 1, 4),
-                down=Tile(8, 1024, 1, 4, 2),
-            )
-        return ONE_ROW
-    if preset <= 16:
-        if hidden <= SMALL:
-            return replace(
-                FEW_ROWS, gated=Tile(64, 64, 8, 4, swap=True), down=Tile(32, 128, 6, 4, 4)
-            )
-        if hidden < LARGE:
-            return replace(FEW_ROWS, gated=Tile(32, 128, 4, 4), down=Tile(32, 128, 6, 4, 4))
-        return FEW_ROWS
-    if preset <= 32:
-        if hidden < LARGE:
-            return replace(MANY_ROWS, qkv=Tile(32, 64, 6, 4), down=Tile(64, 64, 8, 4, 4, swap=True))
-        return MANY_ROWS
+    base = {1: ONE_ROW, 8: EIGHT_ROWS, 16: FEW_ROWS, 32: MANY_ROWS, 64: MOST_ROWS}[preset]
+    if hidden <= SMALL:
+        return replace(base, **SMALL_CHANGES.get(preset, {}))
     if hidden < LARGE:
-        return MOST_ROWS
-    return replace(MOST_ROWS, down=Tile(64, 128, 3, 4, 4))
+        return replace(base, **MEDIUM_CHANGES.get(preset, {}))
+    return replace(base, **LARGE_CHANGES.get(preset, {}))
 
 
 def choose_stretches(config: ModelConfig, preset: int) -> Stretches:
     """Give the cut of the attention for a preset of rows."""
     rows = config.n_heads // config.n_kv_heads * preset
+    twice = 2 if config.n_kv_heads <= 2 else 1  # stretches, where few heads keep few programs busy
     if rows <= 16:
-        return Stretches(16, 64, 2, 4, 48)
-    if rows <= 128:
-        return Stretches(32 if rows <= 32 else 64, 64, 3, 4, 16)
-    if rows <= 256:
-        return Stretches(64, 64, 3, 4, 8 if config.n_kv_heads > 2 else 16)
-    return Stretches(64, 64, 2, 4, 8)
+        return Stretches(16, 64, 2, 4, 33)
+    if preset <= 8:
+        return Stretches(32, 64, 2, 4, 32)
+    if preset <= 16:
+        return Stretches(64, 64, 2, 4, 16 * twice, spared=1)
+    blocks = -(-rows // 64) * config.n_kv_heads
+    most = max(1, 2 * PROCESSORS // blocks)
+    return Stretches(64, 64, 3, 4, min(most, (8 if preset <= 32 else 9) * twice), spared=1)
 
 
 def _fit(tile: Tile, columns: int, inner: int, least: int) -> Tile:

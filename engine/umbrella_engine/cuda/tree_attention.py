@@ -8,6 +8,7 @@ from torch import Tensor
 
 from umbrella_engine.cuda.inputs import Inputs
 from umbrella_engine.cuda.kernels import attention
+from umbrella_engine.cuda.support import shared_memory
 from umbrella_engine.cuda.tiles import PRESETS, Stretches, choose_stretches
 from umbrella_engine.model_config import ModelConfig
 
@@ -37,6 +38,7 @@ class TreeAttention:
         self._window = window
         self._options = {**options, "EXACT": exact}
         self._launch = options
+        self._shared_memory = shared_memory(inputs.all.device)
         self.stretches: dict[int, Stretches] = {p: choose_stretches(config, p) for p in PRESETS}
         self._partial: dict[tuple[Stretches, int], tuple[Tensor, Tensor, Tensor]] = {}
 
@@ -46,10 +48,12 @@ class TreeAttention:
         """Enqueue it. queries, mixed: [rows, heads · head_dim]; keys, values: a layer's lanes."""
         config, inputs, cut = self._config, self._inputs, self.stretches[preset]
         blocks = -(-config.n_heads // config.n_kv_heads * preset // cut.rows)
-        partial, top, weight = self._partials(cut, blocks, queries.device)
+        partial, top, weight = self._partials(cut, blocks, queries)
         scale = config.scale * LOG2_E
         # tanh through powers of two: see `kernels.attention.split_kernel`
         scale = 2.0 * scale / self._softcap if self._softcap else scale
+        row = config.head_dim * queries.dtype.itemsize
+        in_flight = (self._shared_memory - cut.rows * row) // (2 * cut.slots * row)
         sizes = {
             "N_HEADS": config.n_heads, "N_KV": config.n_kv_heads, "HEAD_DIM": config.head_dim,
             "SPLITS": cut.splits, "BLOCK_R": cut.rows,
@@ -59,23 +63,23 @@ class TreeAttention:
             inputs.lane, inputs.prefix, inputs.tail, inputs.words, inputs.depths,
             scale, self._softcap * LOG2_E, self._window, inputs.n_rows,
             keys.stride(0), keys.shape[2], SOFTCAP=self._softcap > 0, WINDOW=self._window > 0,
-            BLOCK_S=cut.slots, STAGES=cut.stages, PREFETCH=True, num_warps=cut.warps,
-            **sizes, **self._options,
+            BLOCK_S=cut.slots, SPARED=cut.spared, PREFETCH=True,
+            STAGES=max(1, min(cut.stages, in_flight)),
+            num_warps=cut.warps, **sizes, **self._options,
         )  # fmt: skip
         attention.merge_kernel[(preset, config.n_heads)](
             partial, top, weight, mixed, blocks,
-            SPLITS_POW2=triton.next_power_of_2(cut.splits), num_warps=4, **sizes, **self._launch,
+            SPLITS_POW2=triton.next_power_of_2(cut.splits), num_warps=1, **sizes, **self._launch,
         )  # fmt: skip
 
     def _partials(
-        self, cut: Stretches, blocks: int, device: torch.device
+        self, cut: Stretches, blocks: int, queries: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         if (cut, blocks) not in self._partial:
             slabs = self._config.n_kv_heads * blocks * cut.splits * cut.rows
 
-            def empty(*shape: int) -> Tensor:
-                return torch.empty(*shape, dtype=torch.float32, device=device)
-
-            found = empty(slabs, self._config.head_dim), empty(slabs), empty(slabs)
+            mixtures = queries.new_empty(slabs, self._config.head_dim)
+            top, weight = torch.empty(2, slabs, dtype=torch.float32, device=queries.device)
+            found = mixtures, top, weight
             self._partial[cut, blocks] = found
         return self._partial[cut, blocks]

@@ -15,10 +15,15 @@ MAX_DEPTH = tl.constexpr(64)  # of a row below the slots that all rows share
 
 
 @triton.jit
-def stretch(length, split, SPLITS: tl.constexpr, BLOCK_S: tl.constexpr):
-    """First and last slot of one of SPLITS equal stretches, in whole blocks."""
-    each = tl.cdiv(tl.cdiv(length, BLOCK_S), SPLITS) * BLOCK_S
-    return split * each, tl.minimum((split + 1) * each, length)
+def stretch(length, split, SPLITS: tl.constexpr, BLOCK_S: tl.constexpr, SPARED: tl.constexpr):
+    """First and last slot of one of SPLITS stretches of as many whole blocks, or one more.
+
+    The last stretch, which ends behind masks, is SPARED so many blocks.
+    """
+    blocks = tl.cdiv(length, BLOCK_S)
+    low = split * (blocks + SPARED) // SPLITS
+    high = (split + 1) * (blocks + SPARED) // SPLITS
+    return tl.minimum(low, blocks) * BLOCK_S, tl.minimum(high * BLOCK_S, length)
 
 
 @triton.jit
@@ -50,18 +55,19 @@ def attend(
         score = tl.dot(query, tl.trans(key), input_precision="ieee")
     else:
         score = tl.dot(query, tl.trans(key))
-    score *= log2_scale
+    factor = log2_scale
     if SOFTCAP:
-        score = softcap * (1.0 - 2.0 / (1.0 + tl.exp2(score)))
+        score = softcap * (1.0 - 2.0 / (1.0 + tl.exp2(score * log2_scale)))
+        factor = 1.0
     if MASKED:
         score = tl.where(seen, score, float("-inf"))
-    new_top = tl.maximum(top, tl.max(score, axis=1))
+    new_top = tl.maximum(top, tl.max(score, axis=1) * factor)
     if MASKED:
         safe = tl.where(new_top == float("-inf"), 0.0, new_top)
     else:
         safe = new_top
     shrink = tl.exp2(top - safe)
-    share = tl.exp2(score - safe[:, None])
+    share = tl.exp2(score * factor - safe[:, None])
     weight = weight * shrink + tl.sum(share, axis=1)
     acc = acc * shrink[:, None]
     if EXACT:
@@ -98,6 +104,7 @@ def split_kernel(
     WINDOW: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_S: tl.constexpr,
+    SPARED: tl.constexpr,
     STAGES: tl.constexpr,
     PREFETCH: tl.constexpr,
     PDL: tl.constexpr,
@@ -105,7 +112,8 @@ def split_kernel(
 ):
     """q: [tokens, N_HEADS · HEAD_DIM]; words, depths: [tokens]; prefix, tail, lane: device ints.
 
-    partial: [N_KV, blocks, SPLITS, BLOCK_R, HEAD_DIM] fp32, its top and weight without the last.
+    partial: [N_KV, blocks, SPLITS, BLOCK_R, HEAD_DIM], the mixture of one stretch; fp32 without the
+    last dimension: its highest score, and its weight relative to that.
     With SOFTCAP log2_scale is twice scale · log2(e) / cap, and softcap is cap · log2(e).
     """
     group: tl.constexpr = N_HEADS // N_KV
@@ -113,15 +121,20 @@ def split_kernel(
     d = tl.arange(0, HEAD_DIM)
     s = tl.arange(0, BLOCK_S)
     head_base = kv_head.to(tl.int64) * capacity * HEAD_DIM
+    # what lies on the device since before the projection may be read before the wait
+    shared = tl.load(prefix).to(tl.int32)
+    length = shared + tl.load(tail).to(tl.int32)
+    base = tl.load(lane).to(tl.int64) * lane_stride + head_base
+    n_real = tl.load(n_rows)
+    first = nearest(shared, window, BLOCK_S, WINDOW)
+    low, high = stretch(length - first, split, SPLITS, BLOCK_S, SPARED)
+    low, high = low + first, high + first
+    if block * BLOCK_R >= n_real * group:  # no row is real
+        high = low
     if PDL:
         gdc_launch_dependents()
         if PREFETCH:
             if block == 0:
-                base = tl.load(lane).to(tl.int64) * lane_stride + head_base
-                first = nearest(tl.load(prefix), window, BLOCK_S, WINDOW)
-                reach = tl.load(prefix) + tl.load(tail) - first
-                low, high = stretch(reach, split, SPLITS, BLOCK_S)
-                low, high = low + first, high + first
                 lines = tl.arange(0, 2) * (HEAD_DIM // 2)
                 for start in tl.range(low, high, BLOCK_S):
                     slot = tl.minimum(start + s, high - 1)
@@ -137,20 +150,14 @@ def split_kernel(
         gdc_wait()
     row = block * BLOCK_R + tl.arange(0, BLOCK_R)
     token, head = row // group, kv_head * group + row % group
-    real = token < tl.load(n_rows)
+    real = token < n_real
     at_row = token[:, None] * (N_HEADS * HEAD_DIM) + head[:, None] * HEAD_DIM + d[None, :]
     query = tl.load(q + at_row, mask=real[:, None], other=0.0)
-    shared = tl.load(prefix)
-    length = shared + tl.load(tail)
-    base = tl.load(lane).to(tl.int64) * lane_stride + head_base
-    first = nearest(shared, window, BLOCK_S, WINDOW)
-    low, high = stretch(length - first, split, SPLITS, BLOCK_S)
-    low, high = low + first, high + first
     # whole blocks of the prefix in the window of every row need no mask: those from near to clear
     near = low
     if WINDOW:
         near = tl.cdiv(tl.maximum(shared + MAX_DEPTH - window, 0), BLOCK_S) * BLOCK_S
-        near = tl.minimum(tl.maximum(near, low), tl.maximum(high, low))
+        near = tl.minimum(tl.maximum(near, low), high)
     clear = tl.maximum(near, tl.minimum(high, shared) // BLOCK_S * BLOCK_S)
     top = tl.full((BLOCK_R,), float("-inf"), dtype=tl.float32)
     weight = tl.zeros((BLOCK_R,), dtype=tl.float32)
@@ -185,7 +192,9 @@ def split_kernel(
             )
     slab = ((kv_head * tl.num_programs(1) + block) * SPLITS + split) * BLOCK_R
     slab += tl.arange(0, BLOCK_R)
-    tl.store(partial + slab[:, None] * HEAD_DIM + d[None, :], acc)
+    share = acc / tl.where(weight == 0.0, 1.0, weight)[:, None]
+    at = partial + slab[:, None] * HEAD_DIM + d[None, :]
+    tl.store(at, share.to(partial.dtype.element_ty))
     tl.store(partial_top + slab, top)
     tl.store(partial_weight + slab, weight)
 
@@ -223,6 +232,7 @@ def merge_kernel(
         partial + slab[:, None] * HEAD_DIM + d[None, :], mask=inside[:, None], other=0.0
     )
     factor = tl.exp2(tops - tl.max(tops, axis=0))
-    mixed = tl.sum(parts * factor[:, None], axis=0) / tl.sum(weights * factor, axis=0)
+    factor *= weights
+    mixed = tl.sum(parts.to(tl.float32) * factor[:, None], axis=0) / tl.sum(factor, axis=0)
     at = out + token * (N_HEADS * HEAD_DIM) + head * HEAD_DIM + d
     tl.store(at, mixed.to(out.dtype.element_ty))

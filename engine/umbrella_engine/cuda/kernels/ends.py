@@ -12,6 +12,8 @@ def embed_kernel(
     ids,
     table,
     x,
+    gain,
+    gained,
     ssq,
     HIDDEN: tl.constexpr,
     SCALE: tl.constexpr,
@@ -21,9 +23,10 @@ def embed_kernel(
     PARTS_POW2: tl.constexpr,
     PDL: tl.constexpr,
 ):
-    """X [rows, HIDDEN] = SCALE · table[ids], with what the next norm needs in PARTS partials.
+    """X [rows, HIDDEN] = SCALE · table[ids], with what the next norm needs.
 
-    The first holds the sum of squares, or with LAYER all squared deviations; all hold the mean.
+    That is x times `gain` to `gained`, and PARTS partials. The first holds the sum of squares, or
+    with LAYER all squared deviations; all hold the mean.
     """
     if PDL:
         gdc_launch_dependents()
@@ -38,6 +41,8 @@ def embed_kernel(
     tl.store(x + row * HIDDEN + column, values, mask=inside)
     part = tl.arange(0, PARTS_POW2)
     wide = values.to(tl.float32)
+    ready = wide * tl.load(gain + column, mask=inside, other=0.0).to(tl.float32)
+    tl.store(gained + row * HIDDEN + column, ready.to(gained.dtype.element_ty), mask=inside)
     if LAYER:
         mean = tl.sum(wide, axis=0) / HIDDEN
         means = tl.zeros((PARTS_POW2,), tl.float32) + mean
@@ -52,7 +57,6 @@ def head_kernel(
     x,
     w,
     table,
-    gain,
     ssq,
     logits,
     best,
@@ -78,7 +82,7 @@ def head_kernel(
     EARLY: tl.constexpr,
     EXACT: tl.constexpr,
 ):
-    """Norm and output head. Each program leaves the best of its columns; logits where wanted.
+    """Output head. Each program leaves the best of its columns; logits where wanted.
 
     With LAYER `table` is what `normed` wants; logits are times SCALE.
     logits: [rows, VOCAB]; best, best_at and total (sum of exponentials below the best): [rows,
@@ -90,7 +94,7 @@ def head_kernel(
     exists = n < VOCAB
     row = tl.where(exists, n, 0)
     begin(w, row, 0, K, BYTES, LINES, PDL, EARLY)
-    acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
+    acc = product(x, w, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
     acc = normed(acc, table, row, ssq, m, eps, VOCAB, K, PARTS, PARTS_POW2, LAYER)

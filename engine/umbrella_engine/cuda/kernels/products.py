@@ -1,16 +1,17 @@
 """Skinny matrix products for decoding: up to 64 rows against weights that are read exactly once.
 
 At batch 1 a step costs the bytes of its weights. So each program streams a few weight rows, with
-what surrounds the product folded in: RMS norm before it (as a row scale after it), bias, rotation
-and cache write, SiLU gate, residual sum, and the sum of squares that the next norm needs. Sums of
-squares travel as one partial per program and are added up by the reader in a fixed order, and so
-are the parts of a product that is split along its inner dimension: results do not depend on
+what surrounds the product folded in: bias, rotation and cache write, SiLU gate, residual sum. Who
+adds to the residual also leaves it times the gain of the norm that comes next: its readers stream
+that as it lies, and the rest of the norm is a row scale after their product. The sums of squares
+for it travel as one partial per program and are added up by the reader in a fixed order, and so are
+the parts of a product that is split along its inner dimension: results do not depend on
 scheduling. Where the device can, a program starts while the kernel before still runs (programmatic
 dependent launch) and pulls its weights into L2 until its input is there.
 
 One row is a sum over elementwise products (`BLOCK_M == 1`); more rows are matrix products, with
-the weights as left operand where `SWAP` (their 64 rows fill a warp group's instruction, however
-few tokens there are).
+the weights as left operand where `SWAP`: their 64 rows fill a warp group's instruction, however
+few tokens there are, and eight tokens are enough for the right operand.
 """
 
 import triton
@@ -111,7 +112,6 @@ def activate(x, GELU: tl.constexpr):
 def product(
     x,
     w,
-    gain,
     rows,
     m,
     low,
@@ -121,11 +121,10 @@ def product(
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
     STAGES: tl.constexpr,
-    NORM: tl.constexpr,
     SWAP: tl.constexpr,
     EXACT: tl.constexpr,
 ):
-    """X [m, low … high] (times gain) by the weight rows `rows` [BLOCK_N] → fp32 [BLOCK_M, BLOCK_N].
+    """X [m, low … high] by the weight rows `rows` [BLOCK_N] → fp32 [BLOCK_M, BLOCK_N].
 
     `low` and `high` are multiples of BLOCK_K, or `high` is K.
     """
@@ -147,9 +146,6 @@ def product(
         else:
             slab = tl.load(at_w + k[None, :], mask=inside, other=0.0, eviction_policy="evict_first")
             part = tl.load(at_x + k[None, :], mask=inside, other=0.0)
-        if NORM:
-            weight = tl.load(gain + k[None, :], mask=inside, other=0.0).to(tl.float32)
-            part = (part.to(tl.float32) * weight).to(slab.dtype)
         if BLOCK_M == 1:
             acc += slab.to(tl.float32) * part.to(tl.float32)
         elif SWAP:
@@ -175,7 +171,6 @@ def qkv_kernel(
     x,
     w,
     bias,
-    gain,
     ssq,
     q_gain,
     k_gain,
@@ -226,7 +221,7 @@ def qkv_kernel(
     m = tl.arange(0, BLOCK_M)
     begin(w, row, 0, K, BYTES, LINES, PDL, EARLY)
     real = m < tl.load(n_rows)
-    acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
+    acc = product(x, w, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
     columns: tl.constexpr = (N_HEADS + 2 * N_KV) * HEAD_DIM
@@ -266,7 +261,6 @@ def gated_kernel(
     x,
     w,
     bias,
-    gain,
     ssq,
     out,
     eps,
@@ -304,7 +298,7 @@ def gated_kernel(
         row = first + pair
     m = tl.arange(0, BLOCK_M)
     begin(w, row, 0, K, BYTES, LINES, PDL, EARLY)
-    acc = product(x, w, gain, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, True, SWAP, EXACT)
+    acc = product(x, w, row, m, 0, K, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
     acc = normed(acc, bias, row, ssq, m, eps, INNER, K, PARTS, PARTS_POW2, LAYER)
@@ -325,6 +319,8 @@ def residual_kernel(
     w,
     bias,
     residual,
+    gain,
+    gained,
     ssq,
     partial,
     arrived,
@@ -349,7 +345,8 @@ def residual_kernel(
 ):
     """Residual [rows, N] += SCALE · x [rows, K] by w [N, K], and what the next norm needs.
 
-    That is sums of squares to ssq [rows, programs], or with LAYER squared deviations and means.
+    That is the residual times `gain` [N] to `gained`, and sums of squares to ssq [rows, programs],
+    or with LAYER squared deviations and means.
     With SPLITS > 1 several programs share the inner dimension; the last of them to finish adds the
     parts up in their order. partial: [SPLITS, MAX_ROWS, N] fp32; arrived: [programs], zero.
     """
@@ -361,9 +358,7 @@ def residual_kernel(
     begin(w, n, low, K, BYTES, LINES, PDL, EARLY)
     real = m < tl.load(n_rows)
     high = tl.minimum(low + piece, K)
-    acc = product(
-        x, w, x, n, m, low, high, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, False, SWAP, EXACT
-    )
+    acc = product(x, w, n, m, low, high, K, BLOCK_M, BLOCK_N, BLOCK_K, STAGES, SWAP, EXACT)
     if PDL and not EARLY:
         gdc_launch_dependents()
     last = True
@@ -391,6 +386,9 @@ def residual_kernel(
         tl.store(at, total, mask=real[:, None])
         parts: tl.constexpr = N // BLOCK_N
         rounded = total.to(tl.float32)
+        ready = rounded * tl.load(gain + n)[None, :].to(tl.float32)
+        at = gained + m[:, None] * N + n[None, :]
+        tl.store(at, ready.to(gained.dtype.element_ty), mask=real[:, None])
         if LAYER:
             mean = tl.sum(rounded, axis=1) / BLOCK_N
             tl.store(ssq + ROWS * parts + m * parts + program, mean, mask=real)
