@@ -21,6 +21,7 @@ from umbrella_engine.cuda.tiles import (
     Tile,
     Tiles,
     choose_tiles,
+    passes_in_flight,
     preset_for,
 )
 from umbrella_engine.cuda.tree_attention import TreeAttention
@@ -131,13 +132,12 @@ class FusedDecoder:
         size = self.dtype.itemsize
         lines = triton.next_power_of_2(inner // tile.splits * size // 128 + 1)
         rows = preset if preset == 1 or tile.swap else max(LEFT_ROWS, preset)
-        in_flight = self._shared_memory // ((tile.n + rows) * tile.k * size)
         return {
             "K": inner,
             "BLOCK_M": rows,
             "BLOCK_N": tile.n,
             "BLOCK_K": tile.k,
-            "STAGES": max(1, min(tile.stages, in_flight)),
+            "STAGES": passes_in_flight(tile, rows, size, self._shared_memory),
             "SWAP": tile.swap,
             "BYTES": size,
             "LINES": min(lines, tile.lines),

@@ -103,7 +103,11 @@ MEDIUM_CHANGES: dict[int, dict[str, Tile]] = {
         "gated": Tile(64, 128, 3, 4),
         "down": Tile(64, 64, 8, 4, 4, swap=True),
     },
-    32: {"qkv": Tile(32, 64, 6, 4)},
+    32: {
+        "qkv": Tile(32, 64, 6, 4),
+        "output": Tile(64, 128, 4, 4, 2, swap=True),
+        "gated": Tile(128, 64, 4, 4, swap=True),
+    },
     64: {
         "qkv": Tile(16, 128, 6, 4),
         "output": Tile(64, 64, 8, 4, 4, swap=True),
@@ -113,6 +117,7 @@ MEDIUM_CHANGES: dict[int, dict[str, Tile]] = {
 }
 LARGE_CHANGES: dict[int, dict[str, Tile]] = {
     1: {"qkv": Tile(8, 512, 2, 2)},
+    8: {"gated": Tile(64, 128, 4, 4, swap=True)},
 }
 
 
@@ -160,19 +165,31 @@ def _measured(hidden: int, preset: int) -> Tiles:
     return replace(base, **LARGE_CHANGES.get(preset, {}))
 
 
+def passes_in_flight(tile: Tile, rows: int, itemsize: int, memory: int) -> int:
+    """Give the tile's stages, or as many as `memory` bytes next to a processor hold."""
+    return max(1, min(tile.stages, memory // ((tile.n + rows) * tile.k * itemsize)))
+
+
+def blocks_in_flight(cut: Stretches, head_bytes: int, memory: int) -> int:
+    """Give the stages of a cut of the attention, or as many as `memory` bytes hold."""
+    left = memory - cut.rows * head_bytes  # the queries stay
+    return max(1, min(cut.stages, left // (2 * cut.slots * head_bytes)))
+
+
 def choose_stretches(config: ModelConfig, preset: int) -> Stretches:
     """Give the cut of the attention for a preset of rows."""
     rows = config.n_heads // config.n_kv_heads * preset
-    twice = 2 if config.n_kv_heads <= 2 else 1  # stretches, where few heads keep few programs busy
+    few_heads = config.n_kv_heads <= 2  # more stretches keep the processors busy
     if rows <= 16:
         return Stretches(16, 64, 2, 4, 33)
     if preset <= 8:
         return Stretches(32, 64, 2, 4, 32)
     if preset <= 16:
-        return Stretches(64, 64, 2, 4, 16 * twice, spared=1)
-    blocks = -(-rows // 64) * config.n_kv_heads
-    most = max(1, 2 * PROCESSORS // blocks)
-    return Stretches(64, 64, 3, 4, min(most, (8 if preset <= 32 else 9) * twice), spared=1)
+        return Stretches(64, 64, 2, 4, 32 if few_heads else 16, spared=1)
+    if few_heads:
+        return Stretches(64, 64, 2, 4, 16 if preset <= 32 else 14, spared=1)
+    most = max(1, 2 * PROCESSORS // (-(-rows // 64) * config.n_kv_heads))
+    return Stretches(64, 64, 3, 4, min(most, 8 if preset <= 32 else 9), spared=1)
 
 
 def _fit(tile: Tile, columns: int, inner: int, least: int) -> Tile:

@@ -9,7 +9,12 @@ from torch import Tensor
 from umbrella_engine.cuda.inputs import Inputs
 from umbrella_engine.cuda.kernels import attention
 from umbrella_engine.cuda.support import shared_memory
-from umbrella_engine.cuda.tiles import PRESETS, Stretches, choose_stretches
+from umbrella_engine.cuda.tiles import (
+    PRESETS,
+    Stretches,
+    blocks_in_flight,
+    choose_stretches,
+)
 from umbrella_engine.model_config import ModelConfig
 
 LOG2_E = 1.4426950408889634
@@ -52,8 +57,9 @@ class TreeAttention:
         scale = config.scale * LOG2_E
         # tanh through powers of two: see `kernels.attention.split_kernel`
         scale = 2.0 * scale / self._softcap if self._softcap else scale
-        row = config.head_dim * queries.dtype.itemsize
-        in_flight = (self._shared_memory - cut.rows * row) // (2 * cut.slots * row)
+        stages = blocks_in_flight(
+            cut, config.head_dim * queries.dtype.itemsize, self._shared_memory
+        )
         sizes = {
             "N_HEADS": config.n_heads, "N_KV": config.n_kv_heads, "HEAD_DIM": config.head_dim,
             "SPLITS": cut.splits, "BLOCK_R": cut.rows,
@@ -64,7 +70,7 @@ class TreeAttention:
             scale, self._softcap * LOG2_E, self._window, inputs.n_rows,
             keys.stride(0), keys.shape[2], SOFTCAP=self._softcap > 0, WINDOW=self._window > 0,
             BLOCK_S=cut.slots, SPARED=cut.spared, PREFETCH=True,
-            STAGES=max(1, min(cut.stages, in_flight)),
+            STAGES=stages,
             num_warps=cut.warps, **sizes, **self._options,
         )  # fmt: skip
         attention.merge_kernel[(preset, config.n_heads)](

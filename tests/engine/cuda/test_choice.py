@@ -8,7 +8,15 @@ import pytest
 from umbrella_engine.config import DraftConfig, DraftPreset
 from umbrella_engine.cuda.choice import Choice, Seen, choice_for, expected_tokens
 from umbrella_engine.cuda.shapes import COPIES, PLAIN, TreeShape, shapes_of
-from umbrella_engine.cuda.tiles import PRESETS, choose_stretches, choose_tiles, obstacle, preset_for
+from umbrella_engine.cuda.tiles import (
+    PRESETS,
+    blocks_in_flight,
+    choose_stretches,
+    choose_tiles,
+    obstacle,
+    passes_in_flight,
+    preset_for,
+)
 from umbrella_engine.model_config import ModelConfig
 
 QWEN = ModelConfig(
@@ -57,6 +65,24 @@ def test_tiles_divide_what_they_cut(name: str, preset: int) -> None:
     if name == "Qwen3":
         assert tiles.qkv.n == config.head_dim
     assert choose_stretches(config, preset).rows % 16 == 0
+
+
+@pytest.mark.parametrize("memory", [99 * 1024, 227 * 1024])  # of a consumer's card, of an H100
+@pytest.mark.parametrize("itemsize", [2, 4])
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("preset", PRESETS[1:])
+def test_what_is_in_flight_fits_next_to_a_processor(
+    name: str, preset: int, itemsize: int, memory: int
+) -> None:
+    config, rows = MODELS[name], max(16, preset)
+    tiles = choose_tiles(config, preset)
+    for tile in (tiles.qkv, tiles.output, tiles.gated, tiles.down, tiles.head):
+        stages = passes_in_flight(tile, rows, itemsize, memory)
+        assert 1 <= stages <= tile.stages
+        assert stages * (tile.n + rows) * tile.k * itemsize <= memory
+    cut, head = choose_stretches(config, preset), config.head_dim * itemsize
+    stages = blocks_in_flight(cut, head, memory)
+    assert (cut.rows + 2 * stages * cut.slots) * head <= memory
 
 
 def test_a_model_of_odd_size_is_left_to_the_plain_decoder() -> None:
