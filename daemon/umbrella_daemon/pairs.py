@@ -89,8 +89,9 @@ def _source(source: ModelSource | None, path: Path, role: str) -> ModelSource:
         changes["wheel"] = None
     elif source.wheel and not all(msgspec.structs.astuple(source.wheel)):
         raise SettingsError(f"{path}: [{role}.wheel] needs package, version and member.")
-    if source.path:
-        changes["path"] = str(path.parent / Path(source.path).expanduser())
+    for name in ("path", "adapter"):
+        if place := getattr(source, name):
+            changes[name] = str(path.parent / Path(place).expanduser())
     source = msgspec.structs.replace(source, **changes)
     if not (source.path or source.hub or source.wheel):
         raise SettingsError(

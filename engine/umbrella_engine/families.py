@@ -25,7 +25,13 @@ from umbrella_engine.model_config import (
     parse_model_config,
     read_raw_config,
 )
-from umbrella_engine.weights import LayerDone, load_weights
+from umbrella_engine.shared_draft import (
+    ReducedOutput,
+    Tables,
+    load_shared_weights,
+    read_tables,
+)
+from umbrella_engine.weights import DecoderWeights, LayerDone, load_weights
 
 if TYPE_CHECKING:
     from umbrella_engine.hf_config import HFConfig
@@ -63,24 +69,7 @@ def load_decoder(
     """
     if isinstance(config, ModelConfig):
         weights = load_weights(folder, config, dtype, device, layer_done)
-        group = config.n_heads // config.n_kv_heads
-        if device.type == "cpu":
-            return Decoder(config, weights, cache, ReferenceAttention(group, dtype, config.window))
-        op, tried = choose_for_prompts(attention, config, dtype, device)
-        flash = FlashAttention(group, dtype, config.window, op)
-        plain = Decoder(config, weights, cache, flash)
-        prompts = f"attention: prompts through {said(op.name, tried)}"
-        reason = reason_against(plain)
-        if reason:
-            tell(f"{prompts}; steps in plain torch, since {reason}")
-            return plain
-        from umbrella_engine.cuda.assemble import fuse
-        from umbrella_engine.cuda.step_attention import choose_for_steps
-
-        fused = fuse(plain)
-        name, tried = choose_for_steps(fused, attention)
-        tell(f"{prompts}; steps through {said(name, tried)}")
-        return fused
+        return _decoder(config, weights, cache, dtype, device, attention, tell)
     from umbrella_engine.hf_model import load_hf_decoder
     from umbrella_engine.self_test import self_test
 
@@ -92,3 +81,60 @@ def load_decoder(
         capture(decoder, tell)
     layer_done(config.n_layers, config.n_layers)
     return decoder
+
+
+def load_shared_draft(
+    folder: Path,
+    config: ModelConfig,
+    tables: Tables,
+    cache: KVCache,
+    dtype: torch.dtype,
+    device: torch.device,
+    layer_done: LayerDone = lambda _done, _total: None,
+    attention: AttentionSetting = "auto",
+    tell: Callable[[str], None] = lambda _message: None,
+) -> ForwardPass:
+    """Read the draft in `folder`, which works between its target's `tables`."""
+    inner, weights, ids = load_shared_weights(folder, config, tables, dtype, device, layer_done)
+    decoder = _decoder(inner, weights, cache, dtype, device, attention, tell)
+    return decoder if len(ids) == config.vocab else ReducedOutput(decoder, ids, config.vocab)
+
+
+def tables_of(decoder: ForwardPass, folder: Path, dtype: torch.dtype) -> Tables:
+    """Give the tables of a target: those in memory where our own decoder computes it.
+
+    folder: the target's. Raises UnsupportedModel where its files do not name them as Llama's do.
+    """
+    plain = getattr(decoder, "plain", decoder)
+    if isinstance(plain, Decoder):
+        return Tables(plain.weights.embedding, plain.weights.head)
+    return read_tables(folder, dtype, decoder.cache.keys.device)
+
+
+def _decoder(
+    config: ModelConfig,
+    weights: DecoderWeights,
+    cache: KVCache,
+    dtype: torch.dtype,
+    device: torch.device,
+    attention: AttentionSetting,
+    tell: Callable[[str], None],
+) -> ForwardPass:
+    group = config.n_heads // config.n_kv_heads
+    if device.type == "cpu":
+        return Decoder(config, weights, cache, ReferenceAttention(group, dtype, config.window))
+    op, tried = choose_for_prompts(attention, config, dtype, device)
+    flash = FlashAttention(group, dtype, config.window, op)
+    plain = Decoder(config, weights, cache, flash)
+    prompts = f"attention: prompts through {said(op.name, tried)}"
+    reason = reason_against(plain)
+    if reason:
+        tell(f"{prompts}; steps in plain torch, since {reason}")
+        return plain
+    from umbrella_engine.cuda.assemble import fuse
+    from umbrella_engine.cuda.step_attention import choose_for_steps
+
+    fused = fuse(plain)
+    name, tried = choose_for_steps(fused, attention)
+    tell(f"{prompts}; steps through {said(name, tried)}")
+    return fused

@@ -26,8 +26,14 @@ from umbrella_engine.draft.drawn import drawing
 from umbrella_engine.draft.texts import Texts
 from umbrella_engine.drafting import choose_preset, make_parts
 from umbrella_engine.engine import SpeculativeEngine
-from umbrella_engine.errors import EngineError, ModelMismatch
-from umbrella_engine.families import AnyConfig, load_decoder, read_config
+from umbrella_engine.errors import EngineError, ModelMismatch, UnsupportedModel
+from umbrella_engine.families import (
+    AnyConfig,
+    load_decoder,
+    load_shared_draft,
+    read_config,
+    tables_of,
+)
 from umbrella_engine.hardware import (
     apply_threads,
     choose_device,
@@ -40,6 +46,7 @@ from umbrella_engine.interface import EngineInfo, Progress, Report
 from umbrella_engine.kv_cache import KVCache
 from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.memory import Need, check_fits
+from umbrella_engine.model_config import SHARED_DRAFT, ModelConfig
 from umbrella_engine.prefix_cache import lanes_for_budget
 from umbrella_engine.shape import defaults
 from umbrella_engine.shape.costs import Costs
@@ -184,7 +191,9 @@ def load_models(
     gpu = device.type == "cuda"
     needs = [_need(checkpoint, placing) for checkpoint in checkpoints]
     check_fits(needs, free_bytes(device), device_name(device), gpu=gpu)
-    models = [_load_model(checkpoint, placing, report) for checkpoint in checkpoints]
+    models: list[LanguageModel] = []
+    for checkpoint in checkpoints:
+        models.append(_load_model(checkpoint, placing, report, target, models))
     sizes = [_weight_bytes(checkpoint.folder) for checkpoint in checkpoints]
     return Models(
         tokenizer=target.tokenizer,
@@ -286,7 +295,14 @@ def _place(
     )
 
 
-def _load_model(checkpoint: Checkpoint, placing: Placing, report: Report) -> LanguageModel:
+def _load_model(
+    checkpoint: Checkpoint,
+    placing: Placing,
+    report: Report,
+    target: Checkpoint,
+    loaded: Sequence[LanguageModel],
+) -> LanguageModel:
+    """Load one model; `loaded` are those before it, the target first."""
     config = checkpoint.config
 
     def layer_done(done: int, total: int) -> None:
@@ -295,14 +311,19 @@ def _load_model(checkpoint: Checkpoint, placing: Placing, report: Report) -> Lan
 
     layer_done(0, config.n_layers)
     cache = KVCache(config, placing.n_lanes, placing.capacity, placing.dtype, placing.device)
-    decoder = load_decoder(
-        checkpoint.folder,
-        config,
-        cache,
-        placing.dtype,
-        placing.device,
-        layer_done,
-        placing.attention,
-        lambda message: report(Progress("loading", message)),
-    )
+
+    def tell(message: str) -> None:
+        report(Progress("loading", message))
+
+    place = cache, placing.dtype, placing.device, layer_done, placing.attention, tell
+    if isinstance(config, ModelConfig) and config.architecture == SHARED_DRAFT:
+        if not loaded:
+            raise UnsupportedModel(
+                f"{checkpoint.folder.name} is a draft that works between the tables of its target; "
+                "name it as the draft of that model"
+            )
+        tables = tables_of(loaded[0].decoder, target.folder, placing.dtype)
+        decoder = load_shared_draft(checkpoint.folder, config, tables, *place)
+    else:
+        decoder = load_decoder(checkpoint.folder, config, *place)
     return LanguageModel(decoder, placing.chunk_tokens)

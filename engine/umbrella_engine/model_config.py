@@ -10,6 +10,7 @@ from typing import Any
 
 from umbrella_engine.errors import UnsupportedModel
 
+SHARED_DRAFT = "UmbrellaDraftForCausalLM"  # layers of Llama's shape between a target's tables
 # what a config.json of each architecture means where it is silent
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "GraniteForCausalLM": {"attention_multiplier": 1.0},
@@ -22,6 +23,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "norm_epsilon": 1e-5,
         "tie_word_embeddings": True,
     },
+    SHARED_DRAFT: {},
 }
 ONE_WINDOW = frozenset({"MistralForCausalLM", "Starcoder2ForCausalLM"})  # the same in all layers
 LAYER_NORM = frozenset({"Starcoder2ForCausalLM"})  # and no gate

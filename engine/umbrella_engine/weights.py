@@ -3,10 +3,11 @@
 Knows names and shapes of Llama-like checkpoints; knows nothing of how they are used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -59,9 +60,11 @@ def load_weights(
     dtype: torch.dtype,
     device: torch.device,
     layer_done: LayerDone = lambda _done, _total: None,
+    instead: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> DecoderWeights:
     """Read every `*.safetensors` of `folder` into the packed layout.
 
+    `instead`: tensors by name that are taken as they are, whatever the files hold.
     Raises WeightsError where a file is missing or damaged, UnsupportedModel where a tensor is.
     """
     files = sorted(folder.glob("*.safetensors"))
@@ -76,6 +79,8 @@ def load_weights(
         move = stack.enter_context(Upload(device)) if device.type == "cuda" else _converted
 
         def read(name: str) -> Tensor | None:
+            if name in instead:
+                return instead[name]
             handle = where.get(name)
             return None if handle is None else move(handle.get_tensor(name), dtype)
 

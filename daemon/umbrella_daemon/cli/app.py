@@ -5,7 +5,18 @@ from pathlib import Path
 import click
 
 from umbrella_daemon import __version__
-from umbrella_daemon.cli import api, bench, chat, complete, diagnose, models, service, tune, web
+from umbrella_daemon.cli import (
+    api,
+    bench,
+    chat,
+    complete,
+    diagnose,
+    distill,
+    models,
+    service,
+    tune,
+    web,
+)
 from umbrella_daemon.cli.invocation import Invocation
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -70,6 +81,6 @@ def main(ctx: click.Context, config: Path | None, assignments: dict[str, str]) -
     ctx.obj = Invocation(config, assignments)
 
 
-for _module in (service, complete, chat, models, tune, api, web, bench, diagnose):
+for _module in (service, complete, chat, models, tune, distill, api, web, bench, diagnose):
     for _command in _module.COMMANDS:
         main.add_command(_command)

