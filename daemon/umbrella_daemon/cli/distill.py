@@ -202,17 +202,18 @@ def _rows(
     invocation: Invocation, reading: Reading, target: Path, report: "Report"
 ) -> "tuple[Rows, Rows, About]":
     """Read rows that were made before, or cut them from the folders given."""
-    from umbrella_daemon.entropy import holds_secret
-    from umbrella_daemon.scope import refusal
     from umbrella_engine.distill import data
-    from umbrella_engine.distill.corpus import Rules, read_corpus
-    from umbrella_engine.distill.excluded import Excluded, texts_of
-    from umbrella_engine.distill.workshop import RowSettings, cut_rows
 
     if reading.rows_from is not None:
         return data.load(reading.rows_from)
     if not reading.corpus:
         raise click.UsageError("name what to learn from: --corpus DIR, or --rows-from DIR")
+    from umbrella_daemon.entropy import holds_secret
+    from umbrella_daemon.scope import refusal
+    from umbrella_engine.distill.corpus import Rules, read_corpus
+    from umbrella_engine.distill.excluded import Excluded, texts_of
+    from umbrella_engine.distill.workshop import RowSettings, cut_rows
+
     completion = invocation.settings().completion
     rules = Rules(
         permissive=reading.permissive,

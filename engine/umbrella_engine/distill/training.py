@@ -115,7 +115,9 @@ class Training:
     def train(self, train: Rows, heldout: Rows) -> Run:
         """Learn until the run is over; give what it did."""
         run = self.run
-        due = run.schedule.judge_every * (1 + len(run.judgements))
+        if not run.judgements:
+            self._judge(heldout)  # what was there before
+        due = run.schedule.judge_every * len(run.judgements)
         steps = order(train, run.schedule.rows_per_step, run.schedule.seed, run.step)
         try:
             while run.share < 1 and not run.stuck:
@@ -130,7 +132,7 @@ class Training:
         except KeyboardInterrupt:
             self._save()
             raise
-        if not run.judgements or run.judgements[-1].step < run.step:
+        if run.judgements[-1].step < run.step:
             self._judge(heldout)
         self._save()
         return run
