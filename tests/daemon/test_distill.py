@@ -121,8 +121,8 @@ def test_an_interrupted_training_goes_on_where_it_ended(
     made = distill("rows", "--target", target, "--corpus", code, "--out", rows, *QUICK[:4])
     assert made.exit_code == 0, made.output
     whole, parts = home.path / "whole", home.path / "parts"
-    common = ("fim", "--target", target, "--rows-from", rows, "--rows-per-step", "8")
-    common = (*common, "--rank", "2", "--out")
+    reading = ("fim", "--target", target, "--rows-from", rows)
+    common = (*reading, "--rows-per-step", "8", "--rank", "2", "--out")
     assert distill(*common, whole, "--steps", "4").exit_code == 0
     assert distill(*common, parts, "--steps", "2").exit_code == 0
     assert json.loads((parts / "training" / "training.json").read_text())["step"] == 2

@@ -86,7 +86,7 @@ def distill() -> None:
 @distill.command("rows")
 @_corpus_options
 @click.pass_obj
-def rows_command(invocation: Invocation, target: str, out: Path, **options: Any) -> None:
+def rows_command(invocation: Invocation, /, target: str, out: Path, **options: Any) -> None:
     """Cut code into the rows that training reads, to train elsewhere or more than once."""
     from umbrella_engine.distill import data
 
@@ -106,7 +106,7 @@ def rows_command(invocation: Invocation, target: str, out: Path, **options: Any)
 @click.option("--full", is_flag=True, help="Train all weights; leaves a whole model.")
 @click.pass_obj
 def fim_command(
-    invocation: Invocation, target: str, out: Path, rank: int, full: bool, **options: Any
+    invocation: Invocation, /, target: str, out: Path, rank: int, full: bool, **options: Any
 ) -> None:
     """Teach a target without fill-in-the-middle tokens to complete between two texts.
 
@@ -136,6 +136,7 @@ def fim_command(
 @click.pass_obj
 def draft_command(
     invocation: Invocation,
+    /,
     target: str,
     out: Path,
     layers: int,

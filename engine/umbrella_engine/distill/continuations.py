@@ -57,7 +57,7 @@ def _alike(rows: Rows, at_once: int, most: int, seed: int) -> Iterator[list[list
 
 
 def _prompt(rows: Rows, row: int) -> list[int]:
-    ids = rows.ids[rows.starts[row] : rows.starts[row + 1]].tolist()
+    ids: list[int] = rows.ids[rows.starts[row] : rows.starts[row + 1]].tolist()
     answer = int(rows.answers[row])
     return ids[: answer if answer < len(ids) else int(PLAIN_SHARE * len(ids))]
 

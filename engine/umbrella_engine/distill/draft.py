@@ -93,7 +93,8 @@ class DraftTask:
     """A draft that learns from a target; see `training.Task`."""
 
     def __init__(self, target: PreTrainedModel, draft: DraftModel, seed: int) -> None:
-        self.target = target.requires_grad_(False).eval()
+        self.target = target
+        target.requires_grad_(False).eval()  # type: ignore[no-untyped-call]
         self.draft = draft.to(device=target.device)
         self._head = head_weight(target)[draft.output_ids.to(target.device)]
         self._random = torch.Generator(device=target.device).manual_seed(seed)

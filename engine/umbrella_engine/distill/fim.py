@@ -6,7 +6,7 @@ and the sentinels' embeddings. The loss counts every token of an answer and a sh
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +127,9 @@ def body(model: PreTrainedModel) -> nn.Module:
 def head_weight(model: PreTrainedModel) -> Tensor:
     """Give the head's table: the embedding in force where the two are tied."""
     if model.config.get_text_config(decoder=True).tie_word_embeddings:
-        table: Tensor = model.get_input_embeddings().weight
-        return table
-    head: nn.Linear = model.get_output_embeddings()  # type: ignore[assignment]
-    return head.weight
+        table: Any = model.get_input_embeddings()
+        shared: Tensor = table.weight
+        return shared
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    weight: Tensor = head.weight
+    return weight

@@ -89,7 +89,8 @@ def _licence_files(repository: Path) -> Iterator[str]:
 
 
 def _from_expression(text: str) -> str:
-    names: list[str] = [_LONG.get(name.lower(), name) for name in _NAMES.findall(text)]
+    found: list[str] = _NAMES.findall(text)
+    names = [_LONG.get(name.lower(), name) for name in found]
     names = ["BSD" if name.upper().startswith("BSD") else name for name in names]
     permissive = [name for name in names if name in PERMISSIVE]
     if " and " in text.lower() and len(permissive) < len(names):
