@@ -1,5 +1,6 @@
 """`umbrella distill`: train a draft for a target, or teach a target to fill in the middle."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ class Reading:
     permissive: bool
     exclude: tuple[Path, ...]
     seed: int
+    apart: bool = False  # rows are made by a command of their own
 
 
 def _corpus_options(function: FunctionT) -> FunctionT:
@@ -90,7 +92,7 @@ def rows_command(invocation: Invocation, /, target: str, out: Path, **options: A
     """Cut code into the rows that training reads, to train elsewhere or more than once."""
     from umbrella_engine.distill import data
 
-    reading = Reading(rows_from=None, **options)
+    reading = Reading(rows_from=None, apart=True, **options)
     with _showing() as report:
         rows = _rows(invocation, reading, _folder_of(invocation, target, report), report)
     data.save(out, *rows)
@@ -184,8 +186,12 @@ def _begin(
     folder = _folder_of(invocation, target, report)
     rows = _rows(invocation, Reading(**options), folder, report)
     device = invocation.settings().engine.device
-    command = shlex.join(["umbrella", *sys.argv[1:]])
-    return Bench(folder, out, device, command, report, schedule), rows
+    return Bench(folder, out, device, _command(), report, schedule), rows
+
+
+def _command() -> str:
+    """Give what was typed."""
+    return shlex.join(["umbrella", *sys.argv[1:]])
 
 
 def _folder_of(invocation: Invocation, target: str, report: "Report") -> Path:
@@ -225,7 +231,13 @@ def _rows(
     excluded = Excluded(text for path in reading.exclude for text in texts_of(path))
     folders = [folder.absolute() for folder in reading.corpus]
     corpus = read_corpus(folders, rules, excluded, report)
-    settings = RowSettings(reading.rows, reading.row_tokens, reading.seed)
+    settings = RowSettings(
+        reading.rows,
+        reading.row_tokens,
+        reading.seed,
+        processes=os.cpu_count() or 1,
+        command=_command() if reading.apart else "",
+    )
     return cut_rows(corpus, target, settings, report)
 
 

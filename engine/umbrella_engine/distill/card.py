@@ -11,11 +11,12 @@ from umbrella_engine.distill.training import Run
 def card(title: str, command: str, about: About, run: Run, shape: str, machine: str) -> str:
     """Write a card in Markdown."""
     schedule = msgspec.to_builtins(run.schedule)
+    commands = "\n".join(one for one in (about.command, command) if one)
     settings = ", ".join(f"{name} {value}" for name, value in schedule.items())
     parts = [
         f"# {title}",
         f"Trained for `{about.target}` with `umbrella distill`. {shape}",
-        f"## Made by\n\n```\n{command}\n```",
+        f"## Made by\n\n```\n{commands}\n```",
         f"{run.step} steps, {run.tokens:,} tokens, {run.seconds:.0f} s of training on {machine}.\n"
         f"Schedule: {settings}.",
         "## What held-out code said\n\n" + _judgements(run),

@@ -45,6 +45,7 @@ class About(msgspec.Struct, frozen=True):
     languages: dict[str, int]  # bytes
     left_out: dict[str, int]  # files by reason
     sources: list[Source]
+    command: str = ""  # that cut them
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class RowSettings(msgspec.Struct, frozen=True):
     row_tokens: int = 1024
     seed: int = 11
     processes: int = 2
+    command: str = ""  # for the card
 
 
 class FimSettings(msgspec.Struct, frozen=True):
@@ -146,6 +147,7 @@ def cut_rows(
             Source(one.name, one.licence, one.heldout, one.files, one.bytes)
             for one in corpus.repositories
         ],
+        command=settings.command,
     )
     return made[0], made[1], about
 
