@@ -80,6 +80,7 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # who comes before the page is ready waits
     except OSError as error:
         listener.close()
         raise SettingsError(

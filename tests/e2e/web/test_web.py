@@ -101,7 +101,12 @@ async def test_sampling_and_system_prompt_reach_the_model(
         }
     )
     page = await open_page(server, "phone")
-    await page.get_by_text("System prompt and sampling").click()
+    controls = page.get_by_role("button", name="System prompt and sampling")
+    for _ in range(20):  # while the page is still being made a click is lost
+        if await page.get_by_label("System prompt").is_visible():
+            break
+        await controls.click()
+        await page.wait_for_timeout(250)
     await page.get_by_label("System prompt").fill("Be brief.")
     await page.get_by_label("Longest answer").fill("1")
     await say(page, "hello")
