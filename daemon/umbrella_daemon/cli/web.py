@@ -1,12 +1,15 @@
 """`umbrella web`: chat, completion playground and figures in a browser."""
 
 import asyncio
+from importlib.util import find_spec
+from typing import Final
 
 import click
 
 from umbrella_daemon.cli.invocation import Invocation
 
-MISSING = "The page needs packages that are not installed: pip install 'umbrella-lsp[web]'"
+PACKAGES: Final = ("fastapi", "gradio", "uvicorn")  # what the extra brings
+MISSING: Final = "The page needs the extra `web`: pip install 'umbrella-lsp[web]'"
 
 
 @click.command()
@@ -19,6 +22,10 @@ def web(invocation: Invocation, port: int | None, opens: bool) -> None:
     It talks to the daemon of your editors, for this user alone: the address that is printed holds
     a token. The page loads nothing from elsewhere and works offline.
     """
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(f"{MISSING} ({', '.join(missing)} not found).")
+
     from umbrella_daemon.cli.output import console
     from umbrella_daemon.web.serving import serve
 
@@ -31,8 +38,6 @@ def web(invocation: Invocation, port: int | None, opens: bool) -> None:
 
     try:
         asyncio.run(serve(settings, console(stderr=True), listening))
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{MISSING} ({error.name} is missing).") from None
     except KeyboardInterrupt:
         click.echo("The page is closed.")
 
