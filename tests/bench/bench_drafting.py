@@ -219,7 +219,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=45.0, help="seconds for the measured runs")
     parser.add_argument("--projection", type=Path, help="costs of other models, JSON")
     parser.add_argument("--projected-prompts", type=int, default=3, help="of each group")
-    parser.add_argument("--workers", type=int, default=10, help="processes that compile kernels")
     parser.add_argument("--host", action="store_true", help="also with the host in the loop")
     parser.add_argument("--rehearse", action="store_true", help="the device's slow twin on a CPU")
     return parser.parse_args()
@@ -259,8 +258,6 @@ def prepare(options: argparse.Namespace) -> tuple[Models, Captured | None, Tunin
     )
     engine = EngineConfig(device=options.device, dtype=options.dtype, context_tokens=3072)
     config = DraftConfig(model_depth=options.depth, max_nodes=options.nodes)
-    if options.device != "cpu":
-        compile_kernels([options.target, options.draft], options.workers)
     cache = Path(tempfile.gettempdir()) / "umbrella-bench-models"
     models = load_models(pair, engine, config, cache, show)
     captured = captured_steps(models, config, options.rehearse)
@@ -271,19 +268,6 @@ def prepare(options: argparse.Namespace) -> tuple[Models, Captured | None, Tunin
     tuning = tuner.run(subject_of(pair, engine), default_folder())
     tell(f"auto: {tuning.chosen.preset}; first choices right {tuning.acceptance[0]:.3f}")
     return models, captured, tuning
-
-
-def compile_kernels(folders: Sequence[Path], workers: int) -> None:
-    """Fill Triton's cache by several processes, where there is a GPU and a model to read."""
-    import torch
-
-    if not torch.cuda.is_available() or not all((one / "config.json").exists() for one in folders):
-        return
-    from tests.bench.gpu_models import compile_passes
-    from umbrella_engine.model_config import read_model_config
-
-    tell("compiling kernels")
-    compile_passes([read_model_config(folder) for folder in folders], workers)
 
 
 def main() -> int:

@@ -91,9 +91,10 @@ class PlainStepper:
         found.sort(reverse=True)
         copies: dict[int, list[int]] = {}  # by the first token
         for _, place in found:
-            end = text.index(-1, place) if -1 in text[place:] else len(text)
-            copies.setdefault(text[place], text[place:end])
-        self._copies = list(copies.values())[: self._branches]
+            if text[place] not in copies and len(copies) < self._branches:
+                end = text.index(-1, place) if -1 in text[place:] else len(text)
+                copies[text[place]] = text[place:end]
+        self._copies = list(copies.values())
         return found[0][0] if found and self._branches else 0
 
     def _grow(self, shape: TreeShape) -> tuple[list[int], list[int]]:
