@@ -11,6 +11,7 @@ from tests.engine.tiny import save_family
 from umbrella_engine.attention import choice, libraries
 from umbrella_engine.attention.choice import Trial, choose_for_prompts, fastest, said, try_out
 from umbrella_engine.attention.libraries import TorchFlash
+from umbrella_engine.attention.reference import ReferenceAttention
 from umbrella_engine.config import AttentionSetting
 from umbrella_engine.errors import EngineError
 
@@ -97,6 +98,17 @@ def test_the_fastest_is_taken_and_the_first_of_equals() -> None:
     assert fastest([a, b, c, Trial("d", None, "absent")]) is b
     assert fastest([]) is None
     assert str(try_out("one", lambda: torch.ones(3), torch.ones(3))).startswith("one 0.0")
+
+
+@pytest.mark.parametrize(("n", "length"), [(1, 1), (20, 20), (7, 50)])
+def test_prompts_through_torch_equal_the_reference(n: int, length: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    queries = torch.randn(6, n, 16, generator=generator)
+    keys, values = torch.randn(2, 2, length, 16, generator=generator)
+    reference = ReferenceAttention(3, torch.float32)
+    mask = reference.prepare(torch.ones(n, n, dtype=torch.bool).tril(), length)
+    expected = reference(queries, keys, values, mask, 0.3)
+    assert torch.allclose(TorchFlash().causal(queries, keys, values, 0.3), expected, atol=1e-6)
 
 
 @pytest.mark.gpu

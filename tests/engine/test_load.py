@@ -1,5 +1,7 @@
 """From a pair's description to answers: a target that transformers computes, a draft of our own."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,11 @@ def test_a_draft_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
     pair = save_pair(tmp_path, draft_kind="plain")
     with pytest.raises(ModelMismatch, match="draft cannot draft for target"):
         load(pair, ENGINE, DraftConfig(), tmp_path / "models", lambda _: None, offline=True)
+
+
+def test_loading_imports_no_compiler() -> None:
+    """Over a second of every start; some modules of torch bring it."""
+    heavy = "{'torch._dynamo', 'torch._inductor', 'transformers'}"
+    code = f"import sys, umbrella_engine.load; print({heavy} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"

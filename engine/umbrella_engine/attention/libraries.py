@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.backends.cuda import SDPAParams, can_use_flash_attention
 from torch.nn import functional
-from torch.nn.attention.bias import causal_lower_right
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -53,16 +53,24 @@ class TorchFlash:
     name = "torch"
 
     def causal(self, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
-        """See `FlashOp`; other dtypes than 16-bit ones go to other kernels of torch."""
-        n = queries.shape[1]
-        attended = functional.scaled_dot_product_attention(
-            queries[None],
-            keys[None],
-            values[None],
-            attn_mask=causal_lower_right(n, keys.shape[1]),
-            scale=scale,
-            enable_gqa=True,
-        )
+        """See `FlashOp`; what torch's flash kernels do not take goes to others, behind a mask.
+
+        `torch.nn.attention.bias` has this choice too, and imports a compiler for it: over a second
+        of every start.
+        """
+        n, length = queries.shape[1], keys.shape[1]
+        batch = queries[None], keys[None], values[None]
+        attended: Tensor
+        if can_use_flash_attention(SDPAParams(*batch, None, 0.0, False, True)):
+            # causal from the lower right corner, in this op
+            attended = torch.ops.aten._scaled_dot_product_flash_attention(
+                *batch, 0.0, True, scale=scale
+            )[0]
+        else:
+            seen = torch.ones(n, length, dtype=torch.bool, device=queries.device)
+            attended = functional.scaled_dot_product_attention(
+                *batch, attn_mask=seen.tril(length - n), scale=scale, enable_gqa=True
+            )
         return attended[0].transpose(0, 1).reshape(n, -1)
 
     def prefix(
