@@ -18,8 +18,13 @@ def pins() -> dict[str, str]:
 
 
 def requirements() -> list[Requirement]:
-    extras = PROJECT["optional-dependencies"]
-    return [Requirement(text) for text in PROJECT["dependencies"] + extras["dev"]]
+    """Everything that `make` installs by name."""
+    installed = re.search(r"--editable '\.\[(.*)\]'", (ROOT / "Makefile").read_text())
+    assert installed is not None
+    texts = list(PROJECT["dependencies"])
+    for extra in installed[1].split(","):
+        texts += PROJECT["optional-dependencies"][extra]
+    return [Requirement(text) for text in texts]
 
 
 @pytest.mark.parametrize("wanted", requirements(), ids=lambda wanted: wanted.name)

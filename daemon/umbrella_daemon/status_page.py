@@ -53,6 +53,9 @@ def _facts(status: Status) -> Table:
     table.add_row("process", f"{status.pid}, up {up}, version {status.version}")
     table.add_row("clients", Text(", ".join(status.clients) or "none"))
     table.add_row("requests", f"{status.requests}{shown}")
+    if status.generations or status.generating:
+        written = f"{status.generations}, {status.totals.completion_tokens} tokens in all"
+        table.add_row("generations", f"{written}; {status.generating} under way")
     if status.reasons:
         table.add_row("silence", reasons(status.reasons))
     return table
