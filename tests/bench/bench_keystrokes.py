@@ -31,7 +31,7 @@ from tests.bench.bench_pair import FILES, library_source
 from umbrella_daemon.resident.answers import Answers
 from umbrella_daemon.resident.completer import Completer
 from umbrella_daemon.resident.job import Job
-from umbrella_daemon.resident.loading import load_engine
+from umbrella_daemon.resident.loading import Loaded, load_engine
 from umbrella_daemon.resident.scheduler import Scheduler
 from umbrella_daemon.settings import Settings, load_settings
 from umbrella_daemon.wire import Complete, Completed
@@ -101,9 +101,9 @@ class Result:
 class Typist:
     """Types into the daemon's parts and waits for nothing but the clock."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loaded: Loaded | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loaded = load_engine(settings, lambda _: None)
+        self._loaded = loaded or load_engine(settings, lambda _: None)
         self._completer = Completer(self._loaded.engine, settings)
         completer = self._completer
         self._scheduler = Scheduler(lambda: None, completer.complete, completer.advance)

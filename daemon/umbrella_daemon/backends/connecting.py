@@ -51,8 +51,8 @@ def connect(settings: BackendSettings, context_tokens: int) -> Connected:
         pair=told,
         target=served.model,
         draft="",
-        device=f"{settings.kind} at {address.url}",
-        dtype="the server's",
+        device=settings.kind,
+        dtype="its own dtype",
         context_tokens=min(usable, context_tokens),
     )
     return Connected(RemoteEngine(upstream, dialect, info, served.tokenizer), served, told, address)
