@@ -22,9 +22,6 @@ from umbrella_engine.errors import Cancelled
 
 log: Final = logging.getLogger(__name__)
 
-for chatty in ("httpx", "httpcore"):  # they write of each request what our own log has
-    logging.getLogger(chatty).setLevel(logging.WARNING)
-
 POLL_SECONDS: Final = 0.01  # between two looks whether a request is still wanted
 FIRST_PAUSE_SECONDS: Final = 0.1  # before a second attempt; doubles
 MAX_TOLD: Final = 300  # characters of what a server says that go into a sentence
