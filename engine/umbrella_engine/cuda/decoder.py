@@ -5,6 +5,7 @@ same cache; more rows (prefill) go to that decoder. All that changes between ste
 device (`Inputs`), so that a captured graph serves every lane, length and tree.
 """
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -29,6 +30,7 @@ from umbrella_engine.model import Decoder
 from umbrella_engine.weights import LayerWeights
 
 MAX_SPLITS = 8
+SINGLE_K = 32  # of a pass in fp32, which has no matrix units: longer ones compile for minutes
 LEFT_ROWS = 16  # of the left operand of a matrix instruction
 
 
@@ -130,6 +132,8 @@ class FusedDecoder:
 
     def _tile_options(self, preset: int, tile: Tile, inner: int) -> dict[str, Any]:
         size = self.dtype.itemsize
+        if self.dtype == torch.float32 and preset > 1:
+            tile = replace(tile, k=min(tile.k, SINGLE_K))
         lines = triton.next_power_of_2(inner // tile.splits * size // 128 + 1)
         rows = preset if preset == 1 or tile.swap else max(LEFT_ROWS, preset)
         return {
