@@ -35,7 +35,9 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
 )
 
 # what only a resident pair needs
-RESIDENT: Final = frozenset({"torch", "device", "memory", "disk", "pair", "weights", "drafting"})
+RESIDENT: Final = frozenset(
+    {"torch", "device", "attention", "memory", "disk", "pair", "weights", "drafting"}
+)
 
 
 async def examine(
