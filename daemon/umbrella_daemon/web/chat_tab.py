@@ -51,7 +51,9 @@ class ChatTab:
             flagging_mode="never",
             analytics_enabled=False,
             additional_inputs=_controls(self._partner.options),
-            additional_inputs_accordion="System prompt and sampling",
+            additional_inputs_accordion=gr.Accordion(
+                "System prompt and sampling", open=False, render=False
+            ),
             additional_outputs=[figures],
             api_visibility="private",
         )

@@ -26,7 +26,7 @@ footer { display: none !important; }
   overflow: hidden; text-overflow: ellipsis; }
 .umbrella-node.kept { background: var(--source); color: #fff; }
 .umbrella-node.refused { opacity: .75; text-decoration: line-through; border-style: dashed; }
-.umbrella-node.bonus { border-color: var(--body-text-color); font-weight: 600; }
+.umbrella-node.bonus { border: 1px solid var(--body-text-color); }
 .umbrella-legend { display: flex; gap: .9rem; flex-wrap: wrap; margin: .5rem 0; }
 .umbrella-facts { width: 100%; border-collapse: collapse; font-size: .9rem; }
 .umbrella-facts, .umbrella-facts tr { border: 0 !important; }

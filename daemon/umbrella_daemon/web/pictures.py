@@ -139,7 +139,7 @@ def _legend(nodes: Iterable[Node]) -> str:
         f"{escape(source)}</span> <span>{kept[source]} of {count} accepted</span>"
         for source, count in offered.most_common()
     ]
-    chips.append('<span class="umbrella-node bonus">bold</span> <span>the target\'s own</span>')
+    chips.append('<span class="umbrella-node bonus">framed</span> <span>the target\'s own</span>')
     return (
         '<div class="umbrella-legend umbrella-quiet">'
         + "".join(f"<span>{chip}</span>" for chip in chips)
