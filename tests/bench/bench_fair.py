@@ -1,13 +1,15 @@
 """What a chat that goes on costs an editor, and the other way round.
 
 Usage: python -m tests.bench.bench_fair [--pair smollm2] [--tokens 1000] [--pause-ms 250]
+       [--dtype float32]
 
 A daemon of its own is started. A chat of so many tokens is written alone, then again while an
 editor asks at the ends of the lines of files of the standard library, `--pause-ms` after each
 answer; before and afterwards the editor asks alone, in the same places of texts that differ in
 their first line, so that nothing is known of them. The last line is JSON; the exit status says
 whether the editor's median stayed within 1.5 times that of an idle daemon and the chat said the
-same both times.
+same both times, which is the engine's law in float32 alone: below it near-ties flip with the size
+of a tree, interrupted or not.
 """
 
 import argparse
@@ -81,9 +83,11 @@ async def chat(client: AsyncClient, tokens: int) -> tuple[list[str], int, float]
     return answers, written, time.perf_counter() - began
 
 
-async def measure(pair: str, tokens: int, pause: float, socket: Path) -> dict[str, object]:
+async def measure(
+    pair: str, dtype: str, tokens: int, pause: float, socket: Path
+) -> dict[str, object]:
     """Run all of it."""
-    wanted = {"pair": pair, "daemon": {"socket": str(socket)}}
+    wanted = {"pair": pair, "engine": {"dtype": dtype}, "daemon": {"socket": str(socket)}}
     settings = load_settings(wanted, place="bench")
     talker = AsyncClient(settings=settings)
     editor = await DaemonClient.connect(settings, "bench")
@@ -109,6 +113,7 @@ async def measure(pair: str, tokens: int, pause: float, socket: Path) -> dict[st
         await stop_daemon(settings)
     return {
         "pair": pair,
+        "dtype": dtype,
         "idle_p50_ms": round(median(idle), 1),
         "busy_p50_ms": round(median(busy), 1),
         "ratio": round(median(busy) / median(idle), 3),
@@ -129,17 +134,21 @@ def main() -> int:
     parser.add_argument("--pair", default="smollm2")
     parser.add_argument("--tokens", type=int, default=1000)
     parser.add_argument("--pause-ms", type=float, default=250)
+    parser.add_argument("--dtype", default="float32")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="umbrella-fair-") as folder:
         socket = Path(folder) / "d.sock"
-        found = asyncio.run(measure(given.pair, given.tokens, given.pause_ms / 1e3, socket))
+        found = asyncio.run(
+            measure(given.pair, given.dtype, given.tokens, given.pause_ms / 1e3, socket)
+        )
     table = Table("", "idle", "while a chat is written")
     table.add_row("p50, ms", str(found["idle_p50_ms"]), str(found["busy_p50_ms"]))
     table.add_row("p90, ms", str(found["idle_p90_ms"]), str(found["busy_p90_ms"]))
     table.add_row("chat, s", str(found["chat_alone_s"]), str(found["chat_interrupted_s"]))
     Console(stderr=True).print(table)
     print(json.dumps(found))
-    return 0 if found["same_chat"] and float(str(found["ratio"])) <= MOST else 1
+    same = found["same_chat"] or given.dtype != "float32"
+    return 0 if same and float(str(found["ratio"])) <= MOST else 1
 
 
 if __name__ == "__main__":
