@@ -77,12 +77,13 @@ def ahead(text: Text, at: Place, shown: Shown, indent: int) -> Around:
     """Cut the text as it would be with all of `shown` accepted."""
     row, _ = at
     line = text.lines[row]
+    *_, last = shown
     lines = text.lines[max(0, row - N_PREFIX + len(shown) - 1) : row]
     if len(shown) > 1:
         lines = [*lines, line + shown[0], *shown[1:-1]]
     return Around(
         prefix="\n".join(lines) + "\n",
-        middle=line + shown[0] if len(shown) == 1 else shown[-1],
+        middle=line + last if len(shown) == 1 else last,
         suffix="\n" + "\n".join(text.lines[row + 1 : row + 1 + N_SUFFIX]) + "\n",
         indent=indent,
         right="",

@@ -28,7 +28,7 @@ TAKEN_BACK: Final = frozenset({Reason.CANCELLED, Reason.SUPERSEDED})
 class LspEditor:
     """One editor window; made by `start`."""
 
-    name: Final = "umbrella"
+    name = "umbrella"
 
     def __init__(self, settings: Settings, server: LanguageServer, client: DaemonClient) -> None:
         self._settings = settings

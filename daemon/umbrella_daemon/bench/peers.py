@@ -1,6 +1,8 @@
 """`umbrella bench peers`: this engine and others over the same weights, taking turns in one run."""
 
+import dataclasses
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,25 +11,31 @@ from msgspec.structs import replace
 
 from umbrella_daemon.bench import transformers_peer
 from umbrella_daemon.bench.code import Holes, ask_of
+from umbrella_daemon.bench.http_peers import LlamaWriter, OpenAIWriter, models
 from umbrella_daemon.bench.llama_server import LlamaServer
-from umbrella_daemon.bench.ours import Loader
 from umbrella_daemon.bench.result import BenchError, Figure
 from umbrella_daemon.bench.session import Session
-from umbrella_daemon.bench.stamp import available_cores
+from umbrella_daemon.bench.stamp import available_cores, hashed
 from umbrella_daemon.bench.writing import Account, Ask, Writer, race
 from umbrella_daemon.settings import PromptSettings
 from umbrella_engine.hardware import choose_device
 
+LLAMA: Final = "llama-server"
 TRAINED: Final = {True: "psm", False: "plain"}  # order of the prompt's parts, by what it can
 
 
+def without_draft(server: LlamaServer) -> LlamaServer:
+    """Give the same server without its draft model."""
+    return dataclasses.replace(server, draft=None)
+
+
 def llama_of(
-    loader: Loader, binary: Path | None, gguf: Path | None, draft: Path | None
+    session: Session, binary: Path | None, gguf: Path | None, draft: Path | None
 ) -> LlamaServer | None:
     """Say which server to start, None where none is asked for. Raises BenchError."""
     if binary is None:
         return None
-    own = Path(loader.pair.target.path or ".").expanduser()
+    own = Path(session.loader.pair.target.path or ".").expanduser()
     model = gguf or (own if own.suffix == ".gguf" else None)
     if model is None:
         raise BenchError("--llama-server needs --gguf FILE: the pair has no GGUF file of its own")
@@ -40,6 +48,8 @@ class Race:
 
     session: Session
     modes: Sequence[str]
+    server: LlamaServer | None = None
+    addresses: Sequence[str] = ()  # of servers that speak OpenAI's completions
 
     def __post_init__(self) -> None:
         """Refuse ways that nobody knows."""
@@ -62,16 +72,38 @@ class Race:
         """Let everybody write behind every prompt; give a row each, and notes."""
         session = self.session
         asks = self._asks(Holes(prompts, repository, limit, seed), count)
-        writers = self._writers()
-        session.begin()
+        with ExitStack() as stack:
+            writers = [*self._writers(), *self._served(stack)]
+            session.begin()
+            rows = self._race(writers, asks, count, seconds)
+        return rows, self._notes()
+
+    def _race(
+        self, writers: Sequence[Writer], asks: Sequence[Ask], count: int, seconds: float
+    ) -> tuple[dict[str, Figure], ...]:
         accounts = {writer.name: Account() for writer in writers}
-        for _, answers in race(writers, asks, count, seconds, session.advanced):
+        for _, answers in race(writers, asks, count, seconds, self.session.advanced):
             first = answers[writers[0].name].tokens
             for name, written in answers.items():
                 accounts[name].written.append(written)
                 accounts[name].same += written.tokens == first
-        rows = tuple(accounts[writer.name].figures(writer.name) for writer in writers)
-        return rows, self._notes()
+        return tuple(accounts[writer.name].figures(writer.name) for writer in writers)
+
+    def _served(self, stack: ExitStack) -> list[Writer]:
+        """Start what is to be started and give the writers of all servers."""
+        writers: list[Writer] = []
+        if self.server is not None:
+            servers = {LLAMA: without_draft(self.server)}
+            if self.server.draft is not None:
+                servers[f"{LLAMA} with a draft"] = self.server
+            for name, server in servers.items():
+                writers.append(LlamaWriter(name, stack.enter_context(server.running())))
+                self.session.extra_files.append(hashed(name, server.model))
+        for address in self.addresses:
+            (model, *_) = models(address) or [""]
+            name = f"{model or 'model'} at {address}"
+            writers.append(OpenAIWriter(name, address, model, self.session.engine.tokenizer))
+        return writers
 
     def _asks(self, holes: Holes, count: int) -> list[Ask]:
         """Lay holes out as models were trained, the longest first: a compiled peer grows once."""
@@ -110,4 +142,9 @@ class Race:
         notes = ["same text: as the first row's, token for token; low precision may flip near ties"]
         if "assisted" in self.modes and self.session.loader.pair.draft is None:
             notes.append("assisted was left out: the pair has no draft model")
+        if self.server is not None:
+            notes.append(
+                f"{LLAMA} computes with the quantised weights of {self.server.model.name}; ours "
+                "and transformers' with the same ones dequantised, which are larger to read"
+            )
         return tuple(notes)

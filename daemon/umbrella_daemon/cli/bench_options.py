@@ -60,6 +60,29 @@ def output_options(command: CommandT) -> CommandT:
     return command
 
 
+def llama_options(command: CommandT) -> CommandT:
+    """Add what says which llama-server to compare with."""
+    for option in (
+        click.option(
+            "--llama-server",
+            type=EXISTING,
+            metavar="PATH",
+            help="Also llama.cpp's server: this binary, started for it and ended after it.",
+        ),
+        click.option(
+            "--gguf",
+            type=EXISTING,
+            metavar="FILE",
+            help="The weights it gets; without it the pair's own GGUF file.",
+        ),
+        click.option(
+            "--draft-gguf", type=EXISTING, metavar="FILE", help="A draft model for it, too."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def pair_option(command: CommandT) -> CommandT:
     """Add --pair."""
     return click.option(

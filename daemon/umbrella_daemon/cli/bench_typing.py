@@ -10,6 +10,7 @@ from umbrella_daemon.cli.bench_options import (
     FILE,
     Output,
     finish,
+    llama_options,
     output_options,
     pair_option,
     session,
@@ -18,29 +19,6 @@ from umbrella_daemon.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from umbrella_daemon.bench.replay import Pace
-
-
-def llama_options(command: Any) -> Any:
-    """Add what says which llama-server to compare with."""
-    for option in (
-        click.option(
-            "--llama-server",
-            type=EXISTING,
-            metavar="PATH",
-            help="Also llama.cpp's server: this binary, started for it and ended after it.",
-        ),
-        click.option(
-            "--gguf",
-            type=EXISTING,
-            metavar="FILE",
-            help="The weights it gets; without it the pair's own GGUF file.",
-        ),
-        click.option(
-            "--draft-gguf", type=EXISTING, metavar="FILE", help="A draft model for it, too."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -114,7 +92,7 @@ def keystrokes(
     if keep_trace is not None:
         typing_trace.write(trace, keep_trace)
     with session(invocation, pair, output) as run:
-        server = llama_of(run.loader, llama_server, gguf, draft_gguf)
+        server = llama_of(run, llama_server, gguf, draft_gguf)
         run.begin(str(choose_device(run.settings.engine.device)))
         typing = Session(trace, pace, run.advanced)
         ours, subject = typing.ours(run.settings)

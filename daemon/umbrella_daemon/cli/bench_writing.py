@@ -11,6 +11,7 @@ from umbrella_daemon.cli.bench_options import (
     Output,
     budget_options,
     finish,
+    llama_options,
     output_options,
     pair_option,
     session,
@@ -172,6 +173,13 @@ def mtbench(
     metavar="LIST",
     help="Ways of transformers to compare with, separated by commas.",
 )
+@click.option(
+    "--openai",
+    multiple=True,
+    metavar="URL",
+    help="Also the completions server there (vLLM, SGLang, Ollama ...); may be given again.",
+)
+@llama_options
 @output_options
 @click.pass_obj
 def peers(
@@ -185,6 +193,10 @@ def peers(
     limit: int,
     tokens: int,
     modes: str,
+    openai: tuple[str, ...],
+    llama_server: Path | None,
+    gguf: Path | None,
+    draft_gguf: Path | None,
     **options: Any,
 ) -> None:
     """Measure this engine beside others: same prompts, same weights, taking turns in one run.
@@ -193,13 +205,14 @@ def peers(
     without token healing, which only this engine has; so greedy texts should be the same too.
     """
     from umbrella_daemon.bench.page import over_this, page
-    from umbrella_daemon.bench.peers import Race
+    from umbrella_daemon.bench.peers import Race, llama_of
     from umbrella_daemon.bench.picture import draw_rates
 
     output = Output.take(options)
     chosen = [mode.strip() for mode in modes.split(",") if mode.strip()]
     with session(invocation, pair, output) as run:
-        race = Race(run, chosen)
+        server = llama_of(run, llama_server, gguf, draft_gguf)
+        race = Race(run, chosen, server, [address.rstrip("/") for address in openai])
         rows, notes = race.run(
             prompts, repository, limit=limit, seed=seed, count=tokens, seconds=seconds
         )
