@@ -81,6 +81,11 @@ def api_token_path() -> Path:
     return platformdirs.user_config_path(NAME, appauthor=False) / "api-token"
 
 
+def bench_directory() -> Path:
+    """Give the directory of results that `umbrella bench report` keeps; it may not exist."""
+    return platformdirs.user_data_path(NAME, appauthor=False) / "bench"
+
+
 def _named_socket(name: str) -> Path:
     path = Path(name).expanduser().absolute()
     if len(os.fsencode(path)) > MAX_SOCKET_BYTES:
