@@ -66,7 +66,7 @@ def draw_keys(result: Result, path: Path) -> None:
         )
     axes.set(xlabel="key of the session", ylabel="ms until it was answered", yscale="log")
     axes.set_title(f"{title(result)}; x: the next key came first", fontsize=10)
-    axes.legend(loc="upper right", fontsize=8)
+    axes.legend(loc="lower left", fontsize=8)
     axes.grid(alpha=0.3)
     save(figure, path)
 
