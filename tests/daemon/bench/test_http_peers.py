@@ -58,7 +58,7 @@ class Server:
 @pytest.fixture
 def llama() -> Iterator[Server]:
     timings = {"draft_n": 6, "draft_n_accepted": 2}
-    events = [
+    events: list[dict[str, Any]] = [
         {"tokens": [1, 2]},
         {"tokens": [3]},
         {"tokens": [4]},
