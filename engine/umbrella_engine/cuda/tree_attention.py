@@ -1,5 +1,6 @@
 """Tree attention on a device: launches, and the memory that its stretches meet in."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from umbrella_engine.cuda.tiles import (
 )
 from umbrella_engine.model_config import ModelConfig
 
+SINGLE_SLOTS = 16  # of a pass in fp32, which has no matrix units: more compile for a minute
 LOG2_E = 1.4426950408889634
 
 
@@ -45,6 +47,9 @@ class TreeAttention:
         self._launch = options
         self._shared_memory = shared_memory(inputs.all.device)
         self.stretches: dict[int, Stretches] = {p: choose_stretches(config, p) for p in PRESETS}
+        if exact:
+            for preset, cut in self.stretches.items():
+                self.stretches[preset] = replace(cut, slots=min(cut.slots, SINGLE_SLOTS))
         self._partial: dict[tuple[Stretches, int], tuple[Tensor, Tensor, Tensor]] = {}
 
     def __call__(
