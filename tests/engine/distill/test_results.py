@@ -1,6 +1,7 @@
 """Adapters and drafts once they are trained: whom they fit, and when an adapted model is made."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -118,8 +119,9 @@ def test_a_draft_computes_what_was_trained(tmp_path: Path, width: int) -> None:
     with models.draft.open(ids) as context:
         found = context.evaluate(ids, Tree())[-1]
     with torch.no_grad():
-        states = draft.float()(model.get_input_embeddings()(torch.tensor([ids])))[0, -1]
-        head = model.get_input_embeddings().weight[draft.output_ids]
+        table: Any = model.get_input_embeddings()
+        states = draft.float()(table(torch.tensor([ids])))[0, -1]
+        head = table.weight[draft.output_ids]
         wanted = draft.out_proj(states) @ head.T
     assert torch.allclose(found[draft.output_ids], wanted, atol=1e-3)
     others = torch.ones(len(found), dtype=torch.bool)
