@@ -76,7 +76,7 @@ def test_a_session_of_typing_does_the_same_work_each_time(home: Home) -> None:
     for _ in range(2):
         session = Session(synthesise(11, 40), "answers", lambda *_: None)
         played, subject = session.ours(load_settings())
-        rows.append({name: played.row[name] for name in COUNTERS})
+        rows.append({name: int(played.row[name] or 0) for name in COUNTERS})
     assert subject.target == "scripted"
     assert rows[0] == rows[1]
     assert rows[0]["keys"] == 40
