@@ -61,6 +61,7 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # who comes before the first answer is possible waits
     except OSError as error:
         listener.close()
         raise SettingsError(
