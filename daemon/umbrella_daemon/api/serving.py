@@ -14,6 +14,8 @@ from umbrella_daemon.settings import Settings
 
 HOST = "127.0.0.1"
 
+UNREAD_BYTES = 256 * 2**10  # that the kernel keeps for a client which does not read
+
 
 def serve(settings: Settings, token: str, listening: Callable[[str], object]) -> None:
     """Serve until SIGINT or SIGTERM; `listening` is told the address.
@@ -59,6 +61,7 @@ async def _start(daemon: DaemonClient) -> None:
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
     try:
         listener.bind((HOST, port))
         listener.listen()  # who comes before the first answer is possible waits

@@ -20,7 +20,7 @@ from tests.e2e.api.server import COMMAND, SECONDS, Server, serving
 pytestmark = pytest.mark.e2e
 
 SLOW = {"default": "y" * 200_000, "step_ms": 20, "tokens_per_step": 4, "fim": True}
-FLOOD = {"default": "z" * 1_000_000, "tokens_per_step": 20}
+FLOOD = {"default": "z" * 1_000_000, "tokens_per_step": 20, "step_ms": 1}
 
 
 @pytest.fixture
