@@ -3,8 +3,12 @@ local config = require('umbrella.config')
 
 local M = {}
 
+---@alias umbrella.Phase
+---| 'starting' | 'downloading' | 'converting' | 'loading'
+---| 'ready' | 'failed' | 'backend-down' | 'stopped'
+
 ---@class umbrella.State
----@field phase 'starting'|'downloading'|'converting'|'loading'|'ready'|'failed'|'backend-down'|'stopped'
+---@field phase umbrella.Phase
 ---@field message? string one sentence for a person
 ---@field percent? integer
 ---@field reason? string why nothing was shown last, '' otherwise
