@@ -27,12 +27,6 @@ class _Screen(pyte.HistoryScreen):
         self.answer(data)
 
 
-def _as_a_shell_would() -> None:
-    """Take the terminal over, with Ctrl-C as it is there, whoever started the tests."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class PtyTerminal:
     """`command` in a terminal of `rows` and `columns`."""
 
@@ -59,7 +53,7 @@ class PtyTerminal:
             cwd=directory,
             env={**environment, "TERM": "xterm-256color"},
             start_new_session=True,
-            preexec_fn=_as_a_shell_would,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
         )
         os.close(slave)
         self._reader = threading.Thread(target=self._read, daemon=True)
