@@ -9,11 +9,6 @@ from umbrella_daemon import __version__
 from umbrella_daemon.cli import main
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    return Home(tmp_path, monkeypatch)
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 

@@ -3,7 +3,6 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
@@ -45,11 +44,6 @@ class Daemon:
 
 Play = Callable[[Daemon], Awaitable[None]]
 Stage = Callable[[Play], contextlib.AbstractAsyncContextManager[None]]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    return Home(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -24,11 +24,6 @@ ENGINE = EngineConfig(device="cpu", dtype="float32", context_tokens=256, kv_cach
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    return Home(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def target(home: Home) -> Path:
     folder = home.path / "target"
     folder.mkdir()

@@ -1,16 +1,9 @@
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from tests.daemons import Home
 from umbrella_daemon.launch import environment
 from umbrella_daemon.settings import Settings, SettingsError, load_settings
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    return Home(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(

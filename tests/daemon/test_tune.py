@@ -7,33 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests import bpe
 from tests.daemons import Home
-from tests.engine.tiny import save_family
 from umbrella_daemon import paths
 from umbrella_daemon.cli import main
 from umbrella_daemon.doctor.finding import ok
 from umbrella_daemon.doctor.model import drafting
 from umbrella_daemon.resident.loading import load_engine
 from umbrella_daemon.settings import load_settings
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    return Home(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def pair(home: Home) -> Path:
-    """A tiny pair's TOML."""
-    for role in ("target", "draft"):
-        folder = home.path / role
-        folder.mkdir()
-        size = bpe.write(folder, "fim").vocab_size
-        save_family("qwen2", folder, vocab_size=size, max_position_embeddings=1024)
-    path = home.path / "tiny.toml"
-    path.write_text('[target]\npath = "target"\n[draft]\npath = "draft"\n')
-    return path
 
 
 @pytest.fixture
