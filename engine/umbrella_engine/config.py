@@ -77,4 +77,4 @@ class DraftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suffix_branches: Annotated[int, Meta(ge=1, le=16)] = 2  # how many different continuations
     # tokens that must match before a copy is offered
     suffix_min_match: Annotated[int, Meta(ge=1, le=64)] = 1
-    max_nodes: Annotated[int, Meta(ge=1, le=256)] = 32  # nodes of the merged tree
+    max_nodes: Annotated[int, Meta(ge=1, le=256)] = 31  # of the merged tree; 32 rows with its root

@@ -7,7 +7,8 @@ For each Qwen2.5 shape with random bf16 weights: the time of a forward pass of 1
 `length` tokens, one CUDA graph each, its kernels' shares, and the share of the best streaming rate
 that a one-row pass reaches. Then attention alone at 4096 tokens with the 7B's heads, and
 speculative steps of the 1.5B with the 0.5B: device time, time on the host's clock, the difference,
-and the host's waits that a profiler saw inside. Kernels are compiled first by `workers` processes.
+how much of it is device time of the same steps, whose text grows, and the host's waits that a
+profiler saw inside. Kernels are compiled first by `workers` processes.
 The last line is JSON.
 """
 
@@ -46,9 +47,12 @@ SPECULATIVE = (
     TreeShape(4),
     TreeShape(4, 1, (7, 4)),
     TreeShape(4, 4),
+    TreeShape(5, 3),
     TreeShape(4, 4, (10, 5)),
+    TreeShape(7, 4),
     TreeShape(8, 4),
 )
+STEPS = 100  # whose time on the host's clock is taken
 console = Console(width=150)
 
 
@@ -116,24 +120,43 @@ def speculation(length: int) -> dict[str, Any]:
         stepper.begin(Start(length, (0,), 0, 0), None)
         under_way = stepper.step(shape)
         host, began = 0.0, time.perf_counter()
-        for _ in range(100):
+        for _ in range(STEPS):
             start = time.perf_counter()
             following = stepper.step(shape)
             host += time.perf_counter() - start
             under_way.read()
             under_way = following
-        wall = (time.perf_counter() - began) * 10
+        wall = (time.perf_counter() - began) * 1e3 / STEPS
         torch.cuda.synchronize()
+        unread = unread_ms(stepper, shape, length)
         found[f"depth {shape.depth} width {shape.width} copied {shape.copied}"] = {
             "device_ms": device[shape],
             "wall_ms": wall,
             "overhead_ms": wall - device[shape],
-            "launch_ms": host * 10,
+            "same_steps_ms": unread,
+            "overhead_of_same_steps_ms": wall - unread,
+            "launch_ms": host * 1e3 / STEPS,
         }
     stepper.begin(Start(length, (0,), 0, 0), None)
     found["trace"] = trace(stepper, TreeShape(4, 4))
     console.print(found)
     return found
+
+
+def unread_ms(stepper: Stepper, shape: TreeShape, length: int) -> float:
+    """Device time of one of `STEPS` steps behind `length` tokens, whose results nobody reads.
+
+    The same steps as on the host's clock: text grows by what each settles, so that the last ones
+    take longer than the few that `Stepper.milliseconds` times.
+    """
+    stepper.begin(Start(length, (0,), 0, 0), None)
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
+    marks[0].record()
+    for _ in range(STEPS):
+        stepper._graphs[shape].replay()
+    marks[1].record()
+    marks[1].synchronize()
+    return float(marks[0].elapsed_time(marks[1])) / STEPS
 
 
 def main() -> None:

@@ -47,18 +47,18 @@ DRAFTS = (
     TreeShape(8, 3, (7,)),
     TreeShape(12, 2, (7,)),
 )
+# without copies: as many nodes as fill, with the root, 16 or 32 rows or nearly so
+TREES = (TreeShape(3, 4), TreeShape(5, 3), TreeShape(7, 4), TreeShape(10, 3), TreeShape(12, 2))
 FIXED = frozenset({"chain", "static"})  # presets that draft the same tree each step
 
 
 def shapes_of(preset: DraftPreset, config: DraftConfig) -> tuple[TreeShape, ...]:
     """Give the trees that a preset allows; those which name one way of drafting always draft."""
-    bare = tuple(replace(shape, copied=()) for shape in DRAFTS)
-    trees = tuple(shape for shape in bare if shape.width > 1)
     wanted = {
         "none": (),
-        "chain": tuple(shape for shape in bare if shape.width == 1),
-        "static": trees,
-        "dynamic": trees,
+        "chain": tuple(replace(shape, copied=()) for shape in DRAFTS if shape.width == 1),
+        "static": TREES,
+        "dynamic": TREES,
         "suffix": (PLAIN, *COPIES),
         "merged": tuple(shape for shape in DRAFTS if shape.width > 1),
     }.get(preset, (PLAIN, *COPIES, *DRAFTS))

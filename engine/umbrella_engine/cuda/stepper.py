@@ -60,8 +60,11 @@ class Stepper:
         self._scores = torch.zeros(MAX_ROWS, dtype=torch.float32, device=device)
         self._parents = torch.full((MAX_ROWS,), -1, dtype=torch.int32, device=device)
         self._path = torch.zeros(most + 1, dtype=torch.int64, device=device)
-        self._result = torch.zeros(HEADER + most, dtype=torch.int64, device=device)
-        self._log_probs = torch.zeros(1 + most, dtype=torch.float32, device=device)
+        # log-probabilities lie behind a result, so that both reach the host in one copy
+        numbers = HEADER + most + (most + 2) // 2
+        self._landing = torch.zeros(numbers, dtype=torch.int64, device=device)
+        self._result = self._landing[: HEADER + most]
+        self._log_probs = self._landing[HEADER + most :].view(torch.float32)
         self._text = torch.zeros(text_tokens, dtype=torch.int32, device=device)
         self._keys = torch.full((text_tokens,), -1, dtype=torch.int32, device=device)
         places = triton.next_power_of_2(max(1, self._branches))
@@ -113,7 +116,7 @@ class Stepper:
     def step(self, shape: TreeShape) -> "DeviceLanding":
         """Enqueue a step; its results can be read once it has run."""
         self._graphs[shape].replay()
-        return DeviceLanding(self._result, self._log_probs)
+        return DeviceLanding(self._landing, len(self._result))
 
     def milliseconds(self, length: int) -> dict[TreeShape, float]:
         """Time a step of each shape behind `length` tokens, whatever they are."""
@@ -221,12 +224,12 @@ class Stepper:
 class DeviceLanding:
     """The results of a step on their way to the host."""
 
-    def __init__(self, result: Tensor, log_probs: Tensor) -> None:
-        on_device = result.device.type == "cuda"
-        self._result = torch.empty_like(result, device="cpu", pin_memory=on_device)
-        self._log_probs = torch.empty_like(log_probs, device="cpu", pin_memory=on_device)
-        self._result.copy_(result, non_blocking=True)
-        self._log_probs.copy_(log_probs, non_blocking=True)
+    def __init__(self, landing: Tensor, size: int) -> None:
+        """Take a result of `size` numbers, with log-probabilities in fp32 behind them."""
+        on_device = landing.device.type == "cuda"
+        self._host = torch.empty_like(landing, device="cpu", pin_memory=on_device)
+        self._host.copy_(landing, non_blocking=True)
+        self._size = size
         self._there = torch.cuda.Event() if on_device else None  # type: ignore[no-untyped-call]
         if self._there is not None:
             self._there.record()
@@ -235,6 +238,6 @@ class DeviceLanding:
         """Wait for the tokens that the step settled, their log-probabilities, what it found."""
         if self._there is not None:
             self._there.synchronize()
-        count, drafted, copied, match, *tokens = self._result.tolist()
-        seen = Seen(count, drafted, copied, match)
-        return tokens[:count], self._log_probs[1 : count + 1].tolist(), seen
+        count, drafted, copied, match, *tokens = self._host[: self._size].tolist()
+        log_probs = self._host[self._size :].view(torch.float32)[1 : count + 1].tolist()
+        return tokens[:count], log_probs, Seen(count, drafted, copied, match)

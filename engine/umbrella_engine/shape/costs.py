@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ROWS = 512  # wider passes are priced as this one
-USUAL_NODES = 16  # over which the price of one more node is averaged
+USUAL_NODES = 15  # over which the price of one more node is averaged; 16 rows with the root
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,8 +29,9 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("row counts of a curve ascend from 1, and no time is negative")
 
     def at(self, rows: int) -> float:
-        """Milliseconds at `rows`: straight between what was measured, flat below, as steep above.
+        """Milliseconds at `rows`: straight between what was measured, flat below.
 
+        Above it is as steep as at the end or on the whole, since a curve may end with a flat step.
         A wider pass never costs less, and what disturbs a measurement makes it longer: where a
         wider pass was faster, its time holds for the narrower one too.
         """
@@ -40,7 +41,7 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Milliseconds at 0 … `most` rows; no rows, no time."""
         rows, ms = list(self.rows), list(np.minimum.accumulate(self.ms[::-1])[::-1])
         if len(rows) > 1 and most > rows[-1]:
-            slope = (ms[-1] - ms[-2]) / (rows[-1] - rows[-2])
+            slope = max((ms[-1] - ms[at]) / (rows[-1] - rows[at]) for at in (0, -2))
             ms.append(ms[-1] + slope * (most - rows[-1]))
             rows.append(most)
         table: NDArray[np.float64] = np.interp(np.arange(most + 1), rows, ms)

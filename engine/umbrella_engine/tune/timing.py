@@ -13,7 +13,7 @@ from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.shape.costs import Curve
 from umbrella_engine.tree import chain
 
-ROWS = (1, 2, 4, 8, 16, 32, 64)
+ROWS = (1, 2, 4, 8, 16, 17, 32, 33, 64)  # on both sides of what kernels are cut for
 FEWEST_ROUNDS = 3
 MOST_ROUNDS = 15
 BRANCHES = 8  # looked at in each row

@@ -101,8 +101,16 @@ def test_limits_leave_shapes_out() -> None:
     assert shapes_of("dynamic", DraftConfig(model_depth=0)) == (PLAIN,)
     assert shapes_of("chain", DraftConfig()) == (TreeShape(2), TreeShape(4))
     assert shapes_of("chain", DraftConfig(max_nodes=3)) == (TreeShape(2),)
-    assert TreeShape(8, 3) not in shapes_of("dynamic", DraftConfig(max_nodes=23))
-    assert TreeShape(8, 3) in shapes_of("dynamic", DraftConfig(max_nodes=24))
+    assert TreeShape(5, 3) not in shapes_of("dynamic", DraftConfig(max_nodes=14))
+    assert TreeShape(5, 3) in shapes_of("dynamic", DraftConfig(max_nodes=15))
+
+
+def test_no_tree_pays_for_rows_that_it_leaves_empty() -> None:
+    """A pass takes a whole preset of rows, root included; the next smaller one is well exceeded."""
+    shapes = {*shapes_of("adaptive", DraftConfig()), *shapes_of("static", DraftConfig())}
+    rows = [shape.n_nodes + 1 for shape in shapes]
+    assert all(preset_for(n) <= 32 for n in rows)
+    assert all(n >= 0.75 * preset_for(n) for n in rows)
 
 
 def test_limits_cut_copies() -> None:
@@ -190,7 +198,7 @@ def test_a_preset_of_one_tree_keeps_to_the_best_at_these_costs() -> None:
     trees = shapes_of("static", DraftConfig())
     cheap = {shape: 1.0 + 0.01 * shape.depth for shape in trees}
     dear = {shape: 1.0 + shape.depth for shape in trees}
-    for costs, depth in ((cheap, 12), (dear, 4)):
+    for costs, depth in ((cheap, 12), (dear, 3)):
         choice = choice_for("static", costs, trees)
         shapes = set()
         for accepted in (0, 4, 0, 0, 0, 0, 4):

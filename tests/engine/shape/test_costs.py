@@ -16,8 +16,9 @@ DEAR_DRAFT = Costs(Curve((1, 64), (10.0, 12.0)), Curve((1, 64), (13.0, 14.0)))
 
 def test_a_curve_is_straight_between_points_and_goes_on_as_steep() -> None:
     curve = Curve((1, 3, 5), (2.0, 4.0, 3.0))  # three rows were disturbed
-    assert [curve.at(rows) for rows in (0, 1, 2, 3, 4, 5, 9)] == [0, 2, 2.5, 3, 3, 3, 3]
+    assert [curve.at(rows) for rows in (0, 1, 2, 3, 4, 5, 9)] == [0, 2, 2.5, 3, 3, 3, 4]
     assert Curve((1, 3), (2.0, 4.0)).at(10) == 11
+    assert Curve((1, 3, 4), (2.0, 3.0, 5.0)).at(5) == 7  # steeper at the end than on the whole
     assert Curve((4,), (2.0,)).at(1) == Curve((4,), (2.0,)).at(40) == 2
 
 
