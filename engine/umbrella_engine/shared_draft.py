@@ -32,20 +32,20 @@ class ReducedOutput:
 
     def __init__(self, inner: ForwardPass, output_ids: Tensor, vocab: int) -> None:
         """output_ids: [tokens that `inner` has logits for] int64, on its device."""
-        self._inner = inner
+        self.inner = inner
         self._ids = output_ids
         self._vocab = vocab
 
     @property
     def cache(self) -> KVCache:
         """Where keys and values go."""
-        return self._inner.cache
+        return self.inner.cache
 
     def forward(
         self, ids: Tensor, positions: Tensor, lane: int, start: int, tail: Tensor, first_row: int
     ) -> Tensor:
         """Run n tokens through the model; see `Decoder.forward`."""
-        logits = self._inner.forward(ids, positions, lane, start, tail, first_row)
+        logits = self.inner.forward(ids, positions, lane, start, tail, first_row)
         spread = logits.new_full((logits.shape[0], self._vocab), float("-inf"))
         return spread.index_copy_(1, self._ids, logits)
 

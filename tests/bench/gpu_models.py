@@ -113,19 +113,7 @@ def _compile_pass(config: ModelConfig, preset: int) -> None:
 
 def graph_ms(launch: Callable[[], None], repeats: int = 25) -> float:
     """Median time of one replay of what `launch` enqueues, by device events."""
-    graph = Graph(launch, GPU)
-    for _ in range(3):
-        graph.replay()
-    marks = [
-        [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
-        for _ in range(repeats)
-    ]
-    for before, after in marks:
-        before.record()
-        graph.replay()
-        after.record()
-    torch.cuda.synchronize()
-    return float(median(before.elapsed_time(after) for before, after in marks))
+    return median(Graph(launch, GPU).times(repeats))
 
 
 def rates() -> dict[str, float]:

@@ -4,6 +4,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,6 +17,9 @@ from umbrella_daemon.settings import Settings
 from umbrella_engine.config import PairConfig
 from umbrella_engine.interface import GREEDY, Engine, Limits, Report, Sampling
 from umbrella_engine.stats import Stats
+
+if TYPE_CHECKING:
+    from umbrella_engine.load import Models
 
 DRAFTED = "umbrella"
 PLAIN = "umbrella, no drafts"
@@ -85,6 +89,19 @@ class Loader:
             self.report,
             offline=self.settings.models.offline,
             tunings=tunings_directory() if drafts else None,
+        )
+
+    def models(self) -> "Models":
+        """Load target and draft alone, whether or not steps would ask the draft."""
+        from umbrella_engine.load import load_models
+
+        return load_models(
+            self.pair,
+            self.settings.engine,
+            self.settings.draft,
+            models_directory(self.settings),
+            self.report,
+            offline=self.settings.models.offline,
         )
 
     def folders(self) -> dict[str, Path]:

@@ -50,6 +50,7 @@ def markdown(results: Sequence[Result]) -> str:
     """Give the tables."""
     parts = [_throughput(bench, results) for bench in TITLES]
     parts += [_comparison(one) for one in results if one.bench in ("peers", "keystrokes")]
+    parts += [_devices(results)] if any(one.bench == "device" for one in results) else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -110,6 +111,27 @@ def _comparison(result: Result) -> str:
     head = ["", *(key.replace("_", " ") for key in keys)]
     source = f"`{result.command}` ({stamp.commit or 'no commit'}, {stamp.date[:10]})"
     return "\n".join([title, "", *_table(head, rows), "", source, *result.notes])
+
+
+def _devices(results: Sequence[Result]) -> str:
+    """Give a row for each machine with each pair: its memory, and steps of the target."""
+    head = ["hardware", "pair", "memory read, copy GB/s", "step of 1, 8, 64 rows, ms"]
+    rows = []
+    for result in (one for one in results if one.bench == "device"):
+        subject, stamp = result.subject, result.stamp
+        memory = [_spell(row["gb_per_s"]) for row in result.rows if row.get("gb_per_s")][:2]
+        steps = {row["rows"]: row for row in result.rows if row.get("role") == "target"}
+        rows.append([
+            stamp.machine.name,
+            " + ".join(filter(None, (subject.target, subject.draft))),
+            ", ".join(memory),
+            ", ".join(_spell(steps[count]["ms"]) for count in (1, 8, 64)),
+            _spell(steps[1]["roofline"]),
+            f"`{result.command}` ({stamp.commit or 'no commit'}, {stamp.date[:10]})",
+        ])  # fmt: skip
+    return "\n".join(
+        ["**device**", "", *_table([*head, "roofline of one row", "measured by"], rows)]
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

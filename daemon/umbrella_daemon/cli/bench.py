@@ -2,7 +2,7 @@
 
 import click
 
-from umbrella_daemon.cli import bench_report, bench_typing, bench_writing
+from umbrella_daemon.cli import bench_device, bench_report, bench_typing, bench_writing
 
 
 @click.group()
@@ -14,7 +14,7 @@ def bench() -> None:
     """
 
 
-for _module in (bench_writing, bench_typing, bench_report):
+for _module in (bench_writing, bench_typing, bench_device, bench_report):
     for _command in _module.COMMANDS:
         bench.add_command(_command)
 

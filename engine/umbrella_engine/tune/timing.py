@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from umbrella_engine.cuda.tiles import PRESETS
 from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.shape.costs import Curve
 from umbrella_engine.tree import chain
@@ -17,6 +18,7 @@ ROWS = (1, 2, 4, 8, 16, 17, 32, 33, 64)  # on both sides of what kernels are cut
 FEWEST_ROUNDS = 3
 MOST_ROUNDS = 15
 BRANCHES = 8  # looked at in each row
+REPLAYS = 25
 
 
 def measure(
@@ -44,3 +46,25 @@ def measure(
             if turn >= FEWEST_ROUNDS and spent > seconds:
                 break
     return Curve(ROWS, tuple(median(times[rows]) for rows in ROWS))
+
+
+def measure_on_device(model: LanguageModel, prompt: Sequence[int]) -> Curve | None:
+    """Time what a GPU itself does in such passes, by its own clock; None where nothing is captured.
+
+    Its graphs are for some numbers of rows; others take the time of the next one above.
+    """
+    decoder = model.decoder
+    if decoder.cache.keys.device.type != "cuda":
+        return None
+    from umbrella_engine.cuda.decoder import FusedDecoder
+
+    if not isinstance(decoder, FusedDecoder):
+        return None
+    tokens = list(prompt[-PRESETS[-1] :])
+    ms = []
+    with model.open(prompt) as context:
+        context.read(prompt[context.length :], lambda: None)
+        for rows in PRESETS:
+            context.evaluate(tokens[:1], chain(tokens[1:rows]))  # leaves such inputs behind
+            ms.append(median(decoder.graph(rows).times(REPLAYS)))
+    return Curve(PRESETS, tuple(ms))
