@@ -56,7 +56,7 @@ def draw_device(result: Result, path: Path) -> None:
     curves.legend(fontsize=8)
     curves.grid(alpha=0.3)
     known = {str(row["name"]): row["gb_per_s"] for row in result.rows if row.get("gb_per_s")}
-    bars = rates.barh(list(known), list(known.values()))  # type: ignore[arg-type]
+    bars = rates.barh(list(known), list(known.values()))
     rates.bar_label(bars, fmt="%.4g", padding=3)
     rates.invert_yaxis()
     rates.margins(x=0.2)

@@ -53,7 +53,7 @@ def _each(call: Callable[[], object], count: int) -> float:
 
 
 def _wait() -> None:
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
 
 

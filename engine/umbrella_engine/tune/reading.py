@@ -39,9 +39,9 @@ def _of_module(module: "PreTrainedModel") -> int | None:
     parameters = dict(module.named_parameters())  # a tied one comes once
     if any("expert" in name or "moe" in name for name in parameters):
         return None
-    head = module.get_output_embeddings()
+    head = module.get_output_embeddings()  # type: ignore[no-untyped-call]
     into = module.get_input_embeddings()
-    tables: list[Tensor] = [] if head is None else [head.weight]  # type: ignore[list-item]
+    tables: list[Tensor] = [] if head is None else [head.weight]
     known = {id(table) for table in (*tables, into.weight)}
     others = (one for one in parameters.values() if id(one) not in known)
     return sum(one.nbytes for one in (*tables, *others))
