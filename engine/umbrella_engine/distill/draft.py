@@ -2,13 +2,13 @@
 
 Its first table is the target's embedding, its last one the target's head, both unchanged and not
 stored with it; a few layers of Llama's shape between them are learned, with a matrix where the
-widths differ. It may speak only the tokens that are frequent in code (`output_ids`): reading the
-head is most of what a draft this small costs. The loss is the divergence from the target's
-distribution over those tokens.
+widths differ. They begin as the target's first layers where these have the same shape. It may
+speak only the tokens that are frequent in code (`output_ids`): reading the head is most of what a
+draft this small costs. The loss is the divergence from the target's distribution over those tokens.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ RANKS: Final = 4
 OTHERS: Final = 0.5  # of the tokens outside of answers that count
 JUDGED_ROWS: Final = 192
 JUDGED_AT_ONCE: Final = 16
+ROPE_THETA: Final = 10000.0
+FIRST_SCALE: Final = 0.3  # of what enters the head: guesses of a few layers begin as unsure ones
 
 
 class DraftModel(nn.Module):
@@ -41,6 +43,8 @@ class DraftModel(nn.Module):
         self.out_proj = nn.Linear(width, target_width, bias=False)
         if self.in_proj is None:
             nn.init.eye_(self.out_proj.weight)
+        with torch.no_grad():
+            self.out_proj.weight.mul_(FIRST_SCALE)
         self.register_buffer("output_ids", output_ids, persistent=False)
 
     def forward(self, embedded: Tensor) -> Tensor:
@@ -48,6 +52,23 @@ class DraftModel(nn.Module):
         inner = embedded if self.in_proj is None else self.in_proj(embedded)
         states: Tensor = self.model(inputs_embeds=inner, use_cache=False).last_hidden_state
         return states
+
+    def begin_as(self, target: PreTrainedModel) -> bool:
+        """Take over the target's first layers and last norm; say whether their shapes are alike."""
+        source: Any = body(target)
+        layers = [*getattr(source, "layers", [])][: len(self.model.layers)]
+        theirs = [one.state_dict() for one in (*layers, getattr(source, "norm", nn.Identity()))]
+        mine = [*self.model.layers, self.model.norm]
+        shapes = [_shapes(one.state_dict()) for one in mine]
+        if self.in_proj is not None or list(map(_shapes, theirs)) != shapes:
+            return False
+        for one, state in zip(mine, theirs, strict=True):
+            one.load_state_dict(state)
+        return True
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def draft_config(
@@ -70,9 +91,15 @@ def draft_config(
         head_dim=head_dim,
         max_position_embeddings=text.max_position_embeddings,
         rms_norm_eps=getattr(text, "rms_norm_eps", 1e-5),
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        rope_parameters={"rope_type": "default", "rope_theta": _rope_theta(text)},
         tie_word_embeddings=False,
     )
+
+
+def _rope_theta(text: Any) -> float:
+    """Give the base of the target's rotation where it is a plain one."""
+    known = getattr(text, "rope_parameters", None) or {}
+    return float(known.get("rope_theta", ROPE_THETA))
 
 
 def frequent_tokens(rows: Rows, tokenizer: Tokenizer, vocab: int, count: int) -> Tensor:

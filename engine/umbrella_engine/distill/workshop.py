@@ -240,7 +240,9 @@ def _new_draft(
     config = draft_config(target, settings.layers, settings.width, settings.intermediate)
     ids = frequent_tokens(train, tokenizer, config.vocab_size, settings.output_vocab)
     width = target.config.get_text_config(decoder=True).hidden_size
-    return DraftModel(config, width, ids)
+    draft = DraftModel(config, width, ids)
+    draft.begin_as(target)
+    return draft
 
 
 def _from(folder: Path, target: PreTrainedModel) -> DraftModel:
