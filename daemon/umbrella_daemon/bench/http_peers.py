@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from umbrella_daemon.bench.result import BenchError
-from umbrella_daemon.bench.writing import Ask, Written
+from umbrella_daemon.bench.writing import Ask, WriterFailed, Written
 from umbrella_engine.interface import Tokenizer
 
 REQUEST_SECONDS: Final = 600.0
@@ -27,7 +27,7 @@ class LlamaWriter:
     address: str
 
     def write(self, ask: Ask, count: int) -> Written:
-        """Give at most `count` new tokens. Raises BenchError."""
+        """Give at most `count` new tokens. Raises WriterFailed."""
         body = {
             "prompt": list(ask.ids),
             "n_predict": count,
@@ -61,7 +61,7 @@ class OpenAIWriter:
     tokenizer: Tokenizer
 
     def write(self, ask: Ask, count: int) -> Written:
-        """Give at most `count` new tokens. Raises BenchError."""
+        """Give at most `count` new tokens. Raises WriterFailed."""
         body = {
             "model": self.model,
             "prompt": spelled(self.tokenizer, ask.ids),
@@ -131,18 +131,20 @@ class _Clock:
 
 
 def _pieces(address: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the events of a streamed answer. Raises BenchError."""
+    """Give the events of a streamed answer. Raises WriterFailed."""
     try:
         with httpx.stream(
             "POST", address, json=body, timeout=REQUEST_SECONDS, trust_env=False
         ) as response:
             if response.is_error:
                 response.read()
-                raise BenchError(f"{address} answers {response.status_code}: {response.text[:300]}")
+                raise WriterFailed(
+                    f"{address} answers {response.status_code}: {response.text[:300]}"
+                )
             for line in response.iter_lines():
                 data = line.removeprefix("data:").strip()
                 if line.startswith("data:") and data != "[DONE]":
                     piece: dict[str, Any] = json.loads(data)
                     yield piece
     except (httpx.HTTPError, ValueError) as error:
-        raise BenchError(f"{address} does not answer: {error}") from None
+        raise WriterFailed(f"{address} does not answer: {error}") from None

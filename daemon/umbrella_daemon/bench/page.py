@@ -44,6 +44,7 @@ WRITING = (
     Column("same text", "same_text", COUNT),
     Column("exact", "exact_match", SHARE),
     Column("similar", "edit_similarity", SHARE),
+    Column("warm, s", "warm_up_s"),
 )
 
 TYPING = (
@@ -65,6 +66,11 @@ TYPING = (
 def page(result: Result, columns: Sequence[Column] = WRITING) -> RenderableType:
     """Lay a result out: what it is about, a row for each way, what one must know."""
     parts: list[RenderableType] = [head(result), Text(), table(result.rows, columns)]
+    parts += [
+        Text(f"{row['name']} was left out: {row['reason']}")
+        for row in result.rows
+        if row.get("reason")
+    ]
     if result.notes:
         parts += [Text(), *(Text(f"· {note}", style="dim") for note in result.notes)]
     return Group(*parts, Text())

@@ -16,7 +16,7 @@ from umbrella_daemon.bench.llama_server import LlamaServer
 from umbrella_daemon.bench.result import BenchError, Figure
 from umbrella_daemon.bench.session import Session
 from umbrella_daemon.bench.stamp import available_cores, hashed
-from umbrella_daemon.bench.writing import Account, Ask, Writer, race
+from umbrella_daemon.bench.writing import Account, Ask, Record, Writer, race
 from umbrella_daemon.settings import PromptSettings
 from umbrella_engine.hardware import choose_device
 
@@ -81,13 +81,16 @@ class Race:
     def _race(
         self, writers: Sequence[Writer], asks: Sequence[Ask], count: int, seconds: float
     ) -> tuple[dict[str, Figure], ...]:
-        accounts = {writer.name: Account() for writer in writers}
-        for _, answers in race(writers, asks, count, seconds, self.session.advanced):
+        accounts, record = {writer.name: Account() for writer in writers}, Record()
+        for _, answers in race(writers, asks, count, seconds, self.session.advanced, record):
             first = answers[writers[0].name].tokens
             for name, written in answers.items():
                 accounts[name].written.append(written)
                 accounts[name].same += written.tokens == first
-        return tuple(accounts[writer.name].figures(writer.name) for writer in writers)
+        return tuple(
+            accounts[writer.name].figures(writer.name) | record.figures(writer.name)
+            for writer in writers
+        )
 
     def _served(self, stack: ExitStack) -> list[Writer]:
         """Start what is to be started and give the writers of all servers."""
@@ -140,8 +143,12 @@ class Race:
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["same text: as the first row's, token for token; low precision may flip near ties"]
-        if "assisted" in self.modes and self.session.loader.pair.draft is None:
-            notes.append("assisted was left out: the pair has no draft model")
+        device = choose_device(self.session.settings.engine.device)
+        if "static cache" in self.modes and device.type == "cpu":
+            notes.append(
+                "on a CPU transformers does not compile its static cache by itself; "
+                f'--modes "{transformers_peer.COMPILED}" does'
+            )
         if self.server is not None:
             notes.append(
                 f"{LLAMA} computes with the quantised weights of {self.server.model.name}; ours "

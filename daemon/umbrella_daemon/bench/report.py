@@ -105,12 +105,18 @@ def _comparison(result: Result) -> str:
         "keystrokes": ("keys", "at_hand", "overtaken", "key_ms_p50", "key_ms_p90",
                        "prefilled_per_key"),
     }[result.bench]  # fmt: skip
-    rows = [[str(row["name"]), *(_spell(row.get(key)) for key in keys)] for row in result.rows]
+    rows = [[_name(row), *(_spell(row.get(key)) for key in keys)] for row in result.rows]
     stamp, subject = result.stamp, result.subject
     title = f"**{result.bench}: {subject.target} on {stamp.machine.name}**, {subject.dtype}"
     head = ["", *(key.replace("_", " ") for key in keys)]
     source = f"`{result.command}` ({stamp.commit or 'no commit'}, {stamp.date[:10]})"
     return "\n".join([title, "", *_table(head, rows), "", source, *result.notes])
+
+
+def _name(row: dict[str, Figure]) -> str:
+    """Give a row's name; with the reason where it has no figures."""
+    reason = row.get("reason")
+    return f"{row['name']} ({reason})" if reason else str(row["name"])
 
 
 def _devices(results: Sequence[Result]) -> str:

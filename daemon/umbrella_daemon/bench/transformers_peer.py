@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from umbrella_daemon.bench.writing import Ask, Written
+from umbrella_daemon.bench.writing import Ask, Writer, WriterFailed, Written
 
 LOOKUP_TOKENS: Final = 10  # as transformers' own documentation has it
-MODES: Final = ("generate", "static cache", "prompt lookup", "assisted")
+COMPILED: Final = "static cache compiled"
+MODES: Final = ("generate", "static cache", COMPILED, "prompt lookup", "assisted")
+REASON_CHARACTERS: Final = 120
+BY_ITSELF: Final = "on this device transformers compiles its static cache by itself: see that row"
+NO_DRAFT: Final = "the pair has no draft model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,16 @@ class TransformersWriter:
     options: Mapping[str, Any]
 
     def write(self, ask: Ask, count: int) -> Written:
-        """Give at most `count` new tokens; a forward pass counts once for each call back."""
+        """Give at most `count` new tokens; a forward pass counts once for each call back.
+
+        Raises WriterFailed with the first line of whatever goes wrong in it.
+        """
+        try:
+            return self._write(ask, count)
+        except Exception as error:  # another's code, and compilers below it
+            raise WriterFailed(reason_of(error)) from error
+
+    def _write(self, ask: Ask, count: int) -> Written:
         import torch
 
         text = torch.tensor([list(ask.ids)], device=self.module.device)
@@ -42,6 +55,18 @@ class TransformersWriter:
                 **self.options,
             )
         return clock.written(set(self.stop_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A way that cannot be gone here; its row says why."""
+
+    name: str
+    reason: str
+
+    def write(self, ask: Ask, count: int) -> Written:
+        """Raise WriterFailed."""
+        raise WriterFailed(self.reason)
 
 
 class _Clock:
@@ -85,22 +110,62 @@ def writers(
     dtype: str,
     stop_ids: Iterable[int],
     modes: Iterable[str],
-) -> list[TransformersWriter]:
-    """Load the models and give a writer for each of `modes`; assisted needs a draft."""
+) -> list[Writer]:
+    """Load the models and give a writer for each of `modes`; one that cannot be only fails.
+
+    On a CPU transformers compiles nothing unless it is told to.
+    """
     module = _load(target, device, dtype)
-    options: dict[str, dict[str, Any]] = {
+    stops = tuple(sorted(stop_ids))
+    found: list[Writer] = []
+    for mode in (one for one in MODES if one in modes):
+        name = f"transformers, {mode}"
+        options = _options(mode, draft, device, dtype)
+        found.append(
+            Absent(name, options)
+            if isinstance(options, str)
+            else TransformersWriter(name, module, stops, options)
+        )
+    return found
+
+
+def reason_of(error: Exception) -> str:
+    """Say in one short line what went wrong."""
+    (first, *_) = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {first}"[:REASON_CHARACTERS]
+
+
+def _options(mode: str, draft: Path | None, device: str, dtype: str) -> Mapping[str, Any] | str:
+    """Give what `generate` is told in this way, or why it cannot be gone."""
+    if mode == "assisted":
+        return _assistant(draft, device, dtype)
+    if mode == COMPILED:
+        return _compiled(device)
+    known: dict[str, dict[str, Any]] = {
         "generate": {},
         "static cache": {"cache_implementation": "static"},
         "prompt lookup": {"prompt_lookup_num_tokens": LOOKUP_TOKENS},
     }
-    if draft is not None and "assisted" in modes:
-        options["assisted"] = {"assistant_model": _load(draft, device, dtype)}
-    stops = tuple(sorted(stop_ids))
-    return [
-        TransformersWriter(f"transformers, {mode}", module, stops, options[mode])
-        for mode in MODES
-        if mode in modes and mode in options
-    ]
+    return known[mode]
+
+
+def _assistant(draft: Path | None, device: str, dtype: str) -> Mapping[str, Any] | str:
+    if draft is None:
+        return NO_DRAFT
+    try:
+        return {"assistant_model": _load(draft, device, dtype)}
+    except Exception as error:  # as in `write`
+        return reason_of(error)
+
+
+def _compiled(device: str) -> Mapping[str, Any] | str:
+    if not device.startswith("cpu"):
+        return BY_ITSELF
+    from transformers import CompileConfig
+
+    config = CompileConfig()
+    config._compile_all_devices = True  # type: ignore[assignment]  # their only switch for CPUs
+    return {"cache_implementation": "static", "compile_config": config}
 
 
 def _load(folder: Path, device: str, dtype: str) -> Any:

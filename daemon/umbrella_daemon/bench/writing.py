@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import Final, Protocol
 
-from umbrella_daemon.bench.result import Figure
+from umbrella_daemon.bench.result import BenchError, Figure
 
 WARM_UP: Final = 2  # prompts that do not count
 
@@ -40,6 +40,26 @@ class Written:
     prefilled: int | None = None  # tokens of the prompt that were computed
 
 
+class WriterFailed(BenchError):
+    """Another's program could not write; the message is why."""
+
+
+@dataclass
+class Record:
+    """What befell writers on the way, by their names."""
+
+    warm_up_s: dict[str, float] = field(default_factory=dict)  # compiling is in it
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def figures(self, name: str) -> dict[str, Figure]:
+        """Give what a row says of it."""
+        taken = self.warm_up_s.get(name)
+        return {
+            "warm_up_s": None if taken is None else round(taken, 1),
+            "reason": self.failures.get(name),
+        }
+
+
 class Writer(Protocol):
     """Continues prompts; in one way, always the same."""
 
@@ -49,7 +69,7 @@ class Writer(Protocol):
         ...
 
     def write(self, ask: Ask, count: int) -> Written:
-        """Give at most `count` new tokens; fewer where the text ends."""
+        """Give at most `count` new tokens; fewer where the text ends. May raise WriterFailed."""
         ...
 
 
@@ -88,18 +108,27 @@ class Account:
 
 
 def race(
-    writers: Sequence[Writer], asks: Sequence[Ask], count: int, seconds: float, advanced: Advanced
+    writers: Sequence[Writer],
+    asks: Sequence[Ask],
+    count: int,
+    seconds: float,
+    advanced: Advanced,
+    record: Record | None = None,
 ) -> Iterator[tuple[int, dict[str, Written]]]:
     """Yield, prompt by prompt, what each writer wrote; ends once `seconds` are spent.
 
     Writers take turns in going first. Each first writes behind the first `WARM_UP` prompts, which
     do not count and do not come again, since what was written once is written faster; that takes
-    as long as it takes, since some compile. Places are those in `asks`.
+    as long as it takes, since some compile. Places are those in `asks`. Writers that fail are left
+    out from then on, and `record` says why.
     """
+    record = record or Record()
     for number, writer in enumerate(writers):
         advanced(f"warming up: {writer.name}", 100 * number // len(writers))
+        started = time.perf_counter()
         for ask in asks[:WARM_UP]:
-            writer.write(ask, count)
+            _attempt(writer, ask, count, record)
+        record.warm_up_s[writer.name] = time.perf_counter() - started
     began = time.perf_counter()
     counted = asks[WARM_UP:]
     for place, ask in enumerate(counted):
@@ -110,7 +139,19 @@ def race(
         advanced(f"prompt {place + 1} of at most {len(counted)}", int(100 * min(1.0, share)))
         turn = place % len(writers)
         order = [*writers[turn:], *writers[:turn]]
-        yield WARM_UP + place, {writer.name: writer.write(ask, count) for writer in order}
+        answers = {writer.name: _attempt(writer, ask, count, record) for writer in order}
+        yield WARM_UP + place, {name: one for name, one in answers.items() if one is not None}
+
+
+def _attempt(writer: Writer, ask: Ask, count: int, record: Record) -> Written | None:
+    """Let it write unless it has failed before."""
+    if writer.name in record.failures:
+        return None
+    try:
+        return writer.write(ask, count)
+    except WriterFailed as error:
+        record.failures[writer.name] = str(error)
+        return None
 
 
 def percentile(values: Sequence[float], percent: int) -> float | None:

@@ -171,7 +171,8 @@ def mtbench(
     default="generate,static cache,prompt lookup,assisted",
     show_default=True,
     metavar="LIST",
-    help="Ways of transformers to compare with, separated by commas.",
+    help="Ways of transformers to compare with, separated by commas; also: static cache compiled "
+    "(on a CPU, where that is not done by itself; takes a minute).",
 )
 @click.option(
     "--openai",

@@ -1,6 +1,7 @@
 """`umbrella bench code, mtbench, peers` with a tiny real pair."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from click.testing import Result as Outcome
 from tests import bpe
 from tests.daemon.bench.conftest import FAST
 from umbrella_daemon.bench.result import read
+from umbrella_daemon.bench.transformers_peer import TransformersWriter, writers
+from umbrella_daemon.bench.writing import Ask, WriterFailed
 from umbrella_daemon.cli import main
 
 TEMPLATE = (
@@ -80,10 +83,49 @@ def test_transformers_writes_the_same_text_in_all_its_ways(pair: Path, code: Pat
         "transformers, prompt lookup", "transformers, assisted",
     ]  # fmt: skip
     for name, row in found.items():
+        assert row["reason"] is None
+        assert row["warm_up_s"] >= 0
         assert row["same_text"] == row["requests"] == 2, name
         assert row["tokens"] == found["umbrella"]["tokens"]
     assert found["transformers, generate"]["tokens_per_step"] == 1
     assert found["transformers, assisted"]["tokens_per_step"] > 1
+
+
+def test_a_way_that_cannot_be_gone_is_a_row_with_a_reason(
+    pair: Path, code: Path, home: Any
+) -> None:
+    alone = home.path / "alone.toml"
+    alone.write_text('[target]\npath = "target"\n')
+    outcome = bench(
+        "peers", "--pair", str(alone), "--repository", str(code), "--limit", "1", "--tokens", "4",
+        "--modes", "generate,assisted",
+    )  # fmt: skip
+    found = rows(outcome)
+    absent = found["transformers, assisted"]
+    assert absent["reason"] == "the pair has no draft model"
+    assert absent["requests"] == 0
+    assert absent["tokens_per_second"] is absent["ours_over_this"] is None
+    assert found["umbrella"]["requests"] == found["transformers, generate"]["requests"] == 1
+    told = " ".join(outcome.stderr.split())
+    assert "transformers, assisted was left out: the pair has no draft model" in told
+
+
+def test_what_goes_wrong_in_transformers_is_told_in_a_line(pair: Path) -> None:
+    loaded = writers(
+        pair.parent / "target",
+        None,
+        device="cpu",
+        dtype="float32",
+        stop_ids=[0],
+        modes=["generate"],
+    )
+    (plain,) = loaded
+    assert isinstance(plain, TransformersWriter)
+    assert plain.write(Ask([1, 2, 3]), 2).steps >= 1
+    broken = replace(plain, options={"cache_implementation": "of nobody"})
+    with pytest.raises(WriterFailed, match="^ValueError: .*cache_implementation") as failed:
+        broken.write(Ask([1, 2, 3]), 2)
+    assert "\n" not in str(failed.value)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,16 @@ import pytest
 from umbrella_daemon.bench.code import Quality
 from umbrella_daemon.bench.ours import EngineWriter
 from umbrella_daemon.bench.page import over_this
-from umbrella_daemon.bench.writing import WARM_UP, Account, Ask, Written, percentile, race
+from umbrella_daemon.bench.writing import (
+    WARM_UP,
+    Account,
+    Ask,
+    Record,
+    WriterFailed,
+    Written,
+    percentile,
+    race,
+)
 from umbrella_engine.scripted import ScriptedEngine
 
 ASKS = [Ask([n]) for n in range(WARM_UP + 4)]
@@ -35,6 +44,26 @@ def test_writers_take_turns_in_going_first_and_warm_up_with_other_prompts() -> N
     ]  # fmt: skip
     assert [place for place, _ in found] == [2, 3, 4, 5]
     assert found[0][1]["a"].tokens == [2, 2, 2]
+
+
+@pytest.mark.parametrize("last", [0, 3])
+def test_who_fails_is_left_out_from_then_on_and_the_reason_is_kept(last: int) -> None:
+    @dataclass
+    class Failing(Noting):
+        def write(self, ask: Ask, count: int) -> Written:
+            if ask.ids[0] >= last:
+                raise WriterFailed("no room")
+            return super().write(ask, count)
+
+    record, log = Record(), list[tuple[str, int]]()
+    writers = [Noting("a"), Failing("b", log)]
+    found = dict(race(writers, ASKS, 1, 60.0, lambda *_: None, record))
+    assert [place for place, answers in found.items() if "b" in answers] == [*range(2, last)]
+    assert all("a" in answers for answers in found.values())
+    assert [n for _, n in log] == [*range(last)]
+    assert record.failures == {"b": "no room"}
+    assert record.figures("b")["reason"] == "no room"
+    assert record.figures("a")["reason"] is None
 
 
 def test_a_race_ends_after_its_time_but_not_before_one_prompt() -> None:
