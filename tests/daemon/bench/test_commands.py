@@ -123,7 +123,7 @@ def test_what_goes_wrong_in_transformers_is_told_in_a_line(pair: Path) -> None:
     assert isinstance(plain, TransformersWriter)
     assert plain.write(Ask([1, 2, 3]), 2).steps >= 1
     broken = replace(plain, options={"cache_implementation": "of nobody"})
-    with pytest.raises(WriterFailed, match="^ValueError: .*cache_implementation") as failed:
+    with pytest.raises(WriterFailed, match=r"^ValueError: .*cache_implementation") as failed:
         broken.write(Ask([1, 2, 3]), 2)
     assert "\n" not in str(failed.value)
 
