@@ -1,5 +1,7 @@
 """How a draft begins: as the first layers of its target, where these fit."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import (
@@ -12,7 +14,7 @@ from transformers import (
 
 from umbrella_engine.distill.draft import DraftModel, draft_config
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 60,
     "hidden_size": 32,
     "intermediate_size": 48,
