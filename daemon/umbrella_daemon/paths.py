@@ -59,6 +59,11 @@ def chat_history_path() -> Path:
     return platformdirs.user_state_path(NAME, appauthor=False) / "chat-history"
 
 
+def recordings_directory() -> Path:
+    """Give the directory of recorded typing, whether it exists or not."""
+    return platformdirs.user_state_path(NAME, appauthor=False) / "recordings"
+
+
 def config_path() -> Path:
     """Give the user's settings file, whether it exists or not."""
     return platformdirs.user_config_path(NAME, appauthor=False) / "config.toml"

@@ -28,6 +28,7 @@ __all__ = [
     "DaemonSettings",
     "ModelSettings",
     "PromptSettings",
+    "RecordingSettings",
     "Settings",
     "SettingsError",
     "SuggestionSettings",
@@ -94,6 +95,13 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=-1)] = -1  # -1: another one every time
     max_tokens: Annotated[int, Meta(ge=0)] = 1024  # 0: as many as fit
     history: bool = True
+
+
+class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `recording`: traces of typing for `umbrella bench keystrokes`, per editor window."""
+
+    typing: Literal["off", "masked", "plain"] = "off"
+    max_mb: Annotated[float, Meta(ge=0.001, le=1000)] = 16.0
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +176,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     completion: CompletionSettings = CompletionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
     chat: ChatSettings = ChatSettings()
+    recording: RecordingSettings = RecordingSettings()
     daemon: DaemonSettings = DaemonSettings()
     models: ModelSettings = ModelSettings()
     api: ApiSettings = ApiSettings()

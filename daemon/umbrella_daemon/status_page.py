@@ -1,7 +1,8 @@
 """The daemon's `Status` and the traces in it as tables for a person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -25,9 +26,12 @@ TRACE_COLUMNS = (
 )
 
 
-def page(status: Status) -> RenderableType:
-    """Lay out everything."""
-    parts: list[RenderableType] = [_facts(status)]
+def page(status: Status, recorded: Sequence[Path] = ()) -> RenderableType:
+    """Lay out everything, and which files typing is being recorded into."""
+    facts = _facts(status)
+    for path in recorded:
+        facts.add_row(Text("recording", "bold yellow"), Text(f"typing, into {path}"))
+    parts: list[RenderableType] = [facts]
     if status.drafts:
         parts += [Text(), draft_table(status.drafts)]
     if status.traces:

@@ -2,7 +2,8 @@
 
 The first line says what the file is; each further one is an event with its time. Positions are
 those of the protocol (UTF-16), documents go by their file's name alone. Text may be masked: letters
-become x, digits 0, so that lengths, spaces and punctuation stay and nothing can be read.
+become x, digits 0, so that lengths, spaces and punctuation stay and nothing can be read. Each
+character is masked by itself, so edits of a masked text give the masked text of the edits.
 """
 
 import re
@@ -14,7 +15,12 @@ import msgspec
 
 KIND: Final = "umbrella typing trace"
 FORMAT: Final = 1
-_LOWER, _UPPER, _DIGIT = re.compile(r"[^\W\d_A-Z]"), re.compile("[A-Z]"), re.compile(r"\d")
+# beyond ASCII nothing but space is left: marks and signs that go with letters tell what they are
+_LOWER, _UPPER, _DIGIT = (
+    re.compile(r"[a-z]|[^\x00-\x7f\s]"),
+    re.compile("[A-Z]"),
+    re.compile("[0-9]"),
+)
 
 Place = tuple[int, int]  # line, UTF-16 character
 Range = tuple[int, int, int, int]  # from a place up to another
@@ -89,6 +95,11 @@ class Trace(msgspec.Struct, frozen=True):
 def write(trace: Trace, path: Path) -> None:
     """Keep a trace."""
     path.write_bytes(msgspec.json.Encoder().encode_lines([trace.header, *trace.events]))
+
+
+def line(part: Header | Event) -> bytes:
+    """Give one line of the file, its end included."""
+    return msgspec.json.encode(part) + b"\n"
 
 
 def read(path: Path) -> Trace:

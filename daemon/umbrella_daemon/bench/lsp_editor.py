@@ -15,7 +15,7 @@ from umbrella_daemon.bench.replay import Answer, Key, Work
 from umbrella_daemon.bench.result import Subject
 from umbrella_daemon.client import DaemonClient, stop_daemon
 from umbrella_daemon.lsp_probe import LanguageServer, Position, ProbeError, Range
-from umbrella_daemon.settings import Settings
+from umbrella_daemon.settings import RecordingSettings, Settings
 from umbrella_daemon.typing_trace import Change, Open, Place
 from umbrella_daemon.wire import Reason, Status, Trace
 
@@ -46,7 +46,8 @@ class LspEditor:
         daemon = msgspec.structs.replace(
             settings.daemon, socket=str(folder / "d.sock"), traces=MOST_TRACES
         )
-        settings = msgspec.structs.replace(settings, daemon=daemon)
+        # what is replayed is no typing of the user's
+        settings = msgspec.structs.replace(settings, daemon=daemon, recording=RecordingSettings())
         client = await DaemonClient.connect(settings, "umbrella bench")
         try:
             phase = await client.ready()

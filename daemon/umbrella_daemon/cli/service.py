@@ -95,8 +95,11 @@ def status(invocation: Invocation, as_json: bool, traces: int) -> None:
 
     from umbrella_daemon.cli.output import console
     from umbrella_daemon.client import DaemonError
+    from umbrella_daemon.paths import recordings_directory
+    from umbrella_daemon.recordings import under_way
     from umbrella_daemon.status_page import page
 
+    recorded = under_way(recordings_directory())
     try:
         found = asyncio.run(_status(invocation.settings(), max(0, traces)))
     except DaemonError as error:
@@ -106,9 +109,10 @@ def status(invocation: Invocation, as_json: bool, traces: int) -> None:
         raise SystemExit(1) from None
     if as_json:
         fields = {key: value for key, value in msgspec.to_builtins(found).items() if key != "t"}
+        fields["recordings"] = [str(path) for path in recorded]
         click.echo(json.dumps({"running": True} | fields, indent=2))
     else:
-        console().print(page(found))
+        console().print(page(found, recorded))
 
 
 async def _status(settings: "Settings", traces: int) -> "Status":

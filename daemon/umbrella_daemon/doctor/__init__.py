@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from umbrella_daemon.doctor import backend, installation, machine, model, service
+from umbrella_daemon.doctor import backend, installation, machine, model, recording, service
 from umbrella_daemon.doctor.finding import Finding, fail, ok
 from umbrella_daemon.paths import config_path
 from umbrella_daemon.settings import LOCAL, Settings, SettingsError
@@ -31,6 +31,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("socket", service.socket),
     ("daemon", service.daemon),
     ("language server", installation.language_server),
+    ("recording", recording.typing),
     ("completion", service.completion),
 )
 

@@ -34,6 +34,7 @@ async def answer(ls: UmbrellaServer, params: types.InlineCompletionParams, metho
     Requests of different methods do not know of each other: some editors send both at once.
     """
     started = time.perf_counter()
+    ls.recorder.asked(params)
     completed = Completed(0, reason=Reason.SUPERSEDED, detail="something newer came")
     question: Question | Silence | None = None
     settings = ls.options.settings.completion

@@ -32,6 +32,7 @@ def did_partially_accept(ls: UmbrellaServer, params: Any) -> None:
     ls.acceptance.accept_part(
         getattr(params, "item", None), getattr(params, "acceptedLength", None)
     )
+    ls.recorder.accepted()
 
 
 async def did_focus(ls: UmbrellaServer, params: Any) -> None:
@@ -40,8 +41,10 @@ async def did_focus(ls: UmbrellaServer, params: Any) -> None:
     An editor that also tells the `position` of the cursor, now or when it moves, has the first
     suggestion there sooner.
     """
-    await ls.wake()
     place = _place(params)
+    if place is not None:
+        ls.recorder.focused(place)
+    await ls.wake()
     if place is not None:
         await warm_up(ls, place)
 

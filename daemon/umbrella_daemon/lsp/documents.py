@@ -10,7 +10,7 @@ with the editor's.
 import io
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -70,16 +70,39 @@ class Document:
         return self.replace((0, 0), end, text)
 
 
+class Follower(Protocol):
+    """Who is told of each edit before it is made."""
+
+    def opened(self, uri: str, document: Document) -> None:
+        """Take note of a document that was opened."""
+        ...
+
+    def changing(
+        self, uri: str, document: Document, edges: tuple[Place, Place] | None, text: str
+    ) -> None:
+        """Take note of text that comes between two places, or, None, in the place of all."""
+        ...
+
+    def closed(self, uri: str) -> None:
+        """Take note of a document that is gone."""
+        ...
+
+
 class Documents:
     """Open documents by URI, in the position encoding of `units`."""
 
     def __init__(self) -> None:
         self.units = Units()
+        self.follower: Follower | None = None
         self._open: dict[str, Document] = {}
 
     def get(self, uri: str) -> Document | None:
         """Give an open document."""
         return self._open.get(unquote(uri))
+
+    def key(self, uri: str) -> str:
+        """Give the one spelling of a URI by which a document is known."""
+        return unquote(uri)
 
     def all(self) -> dict[str, Document]:
         """Give the open documents by URI, those opened last at the end."""
@@ -87,11 +110,23 @@ class Documents:
 
     def open(self, item: types.TextDocumentItem) -> None:
         """Take a document over from the editor."""
-        self._open[unquote(item.uri)] = Document(item.text, item.language_id, item.version)
+        document = Document(item.text, item.language_id, item.version)
+        self._open[unquote(item.uri)] = document
+        if self.follower:
+            self.follower.opened(unquote(item.uri), document)
 
     def close(self, uri: str) -> None:
         """Forget a document."""
         self._open.pop(unquote(uri), None)
+        if self.follower:
+            self.follower.closed(unquote(uri))
+
+    def save(self, uri: str, text: str) -> bool:
+        """Take the whole text of an open document; say whether it is different now."""
+        document = self.get(uri)
+        if document is None or text == "".join(document.lines):
+            return False
+        return self._replace_all(unquote(uri), document, text)
 
     def change(
         self,
@@ -115,7 +150,15 @@ class Documents:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 start = document.place(change.range.start, self.units)
                 end = document.place(change.range.end, self.units)
+                if self.follower:
+                    edges = (min(start, end), max(start, end))
+                    self.follower.changing(unquote(identifier.uri), document, edges, change.text)
                 different |= document.replace(start, end, change.text)
             else:
-                different |= document.replace_all(change.text)
+                different |= self._replace_all(unquote(identifier.uri), document, change.text)
         return different
+
+    def _replace_all(self, uri: str, document: Document, text: str) -> bool:
+        if self.follower:
+            self.follower.changing(uri, document, None, text)
+        return document.replace_all(text)

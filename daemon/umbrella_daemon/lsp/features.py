@@ -38,6 +38,7 @@ async def initialized(ls: UmbrellaServer, params: types.InitializedParams) -> No
     if workspace and workspace.configuration:
         ls.options.configure(await _configuration(ls))
         ls.journal.enable(ls.options.settings.completion.enabled)
+    ls.recorder.follow(ls.options.settings)
     ls.in_background(menu.follow_setting(ls))
     ls.in_background(ls.connect())
 
@@ -88,6 +89,7 @@ def register(server: UmbrellaServer) -> None:
     @server.command(ACCEPTED)
     def accepted(*arguments: str) -> None:  # of any type; the library wants to see a class
         server.acceptance.accept(arguments)
+        server.recorder.accepted()
 
 
 async def _configuration(ls: UmbrellaServer) -> object:

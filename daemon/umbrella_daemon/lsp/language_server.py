@@ -23,6 +23,7 @@ from umbrella_daemon.lsp.options import Options
 from umbrella_daemon.lsp.pending import Pending
 from umbrella_daemon.lsp.progress import LoadProgress
 from umbrella_daemon.lsp.protocol import Protocol
+from umbrella_daemon.lsp.recorder import Recorder
 from umbrella_daemon.lsp.sharing import Sharing
 from umbrella_daemon.wire import Phase
 
@@ -48,6 +49,10 @@ class UmbrellaServer(LanguageServer):
         self.journal.follow(lambda state: self.protocol.notify(STATUS, state))
         self.acceptance = Acceptance()
         self.sharing = Sharing()
+        self.recorder = Recorder(
+            self.protocol.documents, lambda text: self.show(text, types.MessageType.Info)
+        )
+        self.protocol.documents.follower = self.recorder
         self.bars = LoadProgress(self.work_done_progress)
         self.offers_menu = False  # whether the editor was told of `textDocument/completion`
         self.client: DaemonClient | None = None  # from `initialized` on
@@ -60,6 +65,7 @@ class UmbrellaServer(LanguageServer):
         self.protocol.set_writer(channel)
         await connect(channel)
         await self._over.wait()
+        self.recorder.stop()
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError, OSError):
@@ -94,6 +100,7 @@ class UmbrellaServer(LanguageServer):
     def follow_settings(self) -> None:
         """Do what follows from settings that are different now."""
         self.journal.enable(self.options.settings.completion.enabled)
+        self.recorder.follow(self.options.settings)
         self.in_background(self.wake())
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:

@@ -144,9 +144,9 @@ class Protocol(LanguageServerProtocol):
     @lsp_method(types.TEXT_DOCUMENT_DID_SAVE)
     def lsp_text_document__did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         """Take the whole text where the editor sends it along."""
-        document = self.documents.get(params.text_document.uri)
-        if document and params.text is not None and document.replace_all(params.text):
-            self.changed(params.text_document.uri)
+        uri = params.text_document.uri
+        if params.text is not None and self.documents.save(uri, params.text):
+            self.changed(uri)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -24,7 +24,8 @@ DEFAULT_TRACES: Final = 20
 
 async def status(ls: UmbrellaServer, params: Any) -> dict[str, Any]:
     """Tell everything: the state, the counts of this window, and the daemon's own account."""
-    return ls.journal.state | stats(ls, params) | {"daemon": await _account(ls, _traces(params))}
+    found = {"recording": ls.recorder.place, "daemon": await _account(ls, _traces(params))}
+    return ls.journal.state | stats(ls, params) | found
 
 
 async def trace(ls: UmbrellaServer, params: Any) -> dict[str, Any]:

@@ -49,6 +49,10 @@ export function serverSettings(): ServerSettings {
   if (model !== undefined) {
     result['pair'] = model;
   }
+  const typing = chosen(section, 'recordTyping');
+  if (typing !== undefined) {
+    result['recording'] = { ...(result['recording'] as object | undefined), typing };
+  }
   const completion: ServerSettings = {};
   for (const [key, name] of COMPLETION) {
     const value = chosen(section, key);

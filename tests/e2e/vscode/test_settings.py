@@ -1,10 +1,14 @@
 """Settings and commands take effect at once, and the status bar says why nothing is shown."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.vscode.conftest import MakeWorld, Open
 from tests.e2e.vscode.window import Window
 from tests.e2e.vscode.world import World
+from umbrella_daemon.recordings import found, under_way
+from umbrella_daemon.typing_trace import Change, asks, read
 
 pytestmark = [pytest.mark.editor, pytest.mark.asyncio(loop_scope="session")]
 
@@ -95,6 +99,31 @@ async def test_the_server_is_never_told_of_excluded_files(
     assert "main.py" in told
     assert "plan.py" not in told
     assert "confidential" not in told
+
+
+async def test_a_setting_records_typing(make_world: MakeWorld, open_window: Open) -> None:
+    world = make_world()
+    window = await open_window(world, recordTyping="masked")
+    await window.type("def ad")
+    await window.until_ghost("d(a, b):")
+    await window.press("Tab")
+    await window.until_saved("def add(a, b):")
+    window.set(recordTyping="off")
+    folder = Path(world.environment["XDG_STATE_HOME"]) / "umbrella" / "recordings"
+
+    async def ended() -> bool:
+        return not under_way(folder)
+
+    await window.until("the end of the recording", ended)
+    (recording,) = found(folder)
+    trace = read(recording.path)
+    assert trace.header.masked
+    assert asks(trace.events) > 0
+    changes = [
+        one for one in trace.events if isinstance(one, Change) and one.document.endswith(".py")
+    ]
+    assert [one.text for one in changes if one.accepted] == ["x(x, x):"]
+    assert "".join(one.text for one in changes) == "xxx xxx(x, x):"
 
 
 async def test_statistics_know_what_was_accepted(common: World, open_window: Open) -> None:

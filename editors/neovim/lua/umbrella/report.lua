@@ -43,6 +43,9 @@ function M.status(status, enabled, why)
   if type(status.daemon) == 'table' then
     vim.list_extend(lines, daemon_lines(status.daemon))
   end
+  if type(status.recording) == 'string' then
+    table.insert(lines, ('records  your typing into %s'):format(status.recording))
+  end
   return vim.list_extend(lines, {
     ('window   %d requests, %d shown, %d accepted'):format(
       status.requests,
