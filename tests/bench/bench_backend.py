@@ -23,7 +23,7 @@ from statistics import median, quantiles
 import httpx
 from msgspec.structs import replace
 
-from tests.bench.bench_keystrokes import Function, Typist, functions, keystrokes
+from tests.bench.typed_functions import Function, Typist, functions, keystrokes
 from umbrella_daemon.resident.loading import load_engine
 from umbrella_daemon.settings import BackendSettings, load_settings
 from umbrella_daemon.wire import Reason
