@@ -48,7 +48,8 @@ def draw_device(result: Result, path: Path) -> None:
         _draw_curve(curves, result, role, f"C{number}")
     curves.set(xlabel="rows of a step", ylabel="ms", yscale="log")
     curves.set_xscale("log", base=2)
-    curves.set_xticks(ROWS, [str(rows) for rows in ROWS])
+    powers = [rows for rows in ROWS if rows & (rows - 1) == 0]  # those between stand too near
+    curves.set_xticks(powers, [str(rows) for rows in powers])
     curves.yaxis.set_major_formatter("{x:g}")
     curves.yaxis.set_minor_formatter("{x:g}")
     curves.tick_params(axis="y", which="minor", labelsize=6)
