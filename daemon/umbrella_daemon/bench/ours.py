@@ -92,10 +92,13 @@ class Loader:
         )
 
     def models(self) -> "Models":
-        """Load target and draft alone, whether or not steps would ask the draft."""
-        from umbrella_engine.load import load_models
+        """Load target and draft alone, whether or not steps would ask the draft.
 
-        return load_models(
+        On a GPU all their passes are captured, kernels compiled side by side.
+        """
+        from umbrella_engine.load import capture_steps, load_models
+
+        models = load_models(
             self.pair,
             self.settings.engine,
             self.settings.draft,
@@ -103,6 +106,8 @@ class Loader:
             self.report,
             offline=self.settings.models.offline,
         )
+        capture_steps(models, ("none",), self.settings.draft, self.report)
+        return models
 
     def folders(self) -> dict[str, Path]:
         """Give the model folders by role, in plain Hugging Face layout."""
