@@ -14,7 +14,7 @@ from umbrella_daemon.bench.writing import Ask, Written
 from umbrella_daemon.paths import models_directory, tunings_directory
 from umbrella_daemon.resident.loading import SCRIPTED
 from umbrella_daemon.settings import Settings
-from umbrella_engine.config import PairConfig
+from umbrella_engine.config import DraftPreset, PairConfig
 from umbrella_engine.interface import GREEDY, Engine, Limits, Report, Sampling
 from umbrella_engine.stats import Stats
 
@@ -106,7 +106,8 @@ class Loader:
             self.report,
             offline=self.settings.models.offline,
         )
-        capture_steps(models, ("none",), self.settings.draft, self.report)
+        names: tuple[DraftPreset, ...] = ("none",)
+        capture_steps(models, names, self.settings.draft, self.report)
         return models
 
     def folders(self) -> dict[str, Path]:
