@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.editor import Editor, Editors, Message, editors
+from tests.editor import Editor, Editors, Message, editors, isolated
 from umbrella_daemon.bench.keystrokes import COUNTERS, Session
+from umbrella_daemon.recordings import Recording
 from umbrella_daemon.settings import load_settings
 from umbrella_daemon.typing_trace import Ask, Trace, asks, read
 
@@ -41,6 +42,20 @@ def test_a_recorded_session_is_replayed_the_same_twice(
     assert rows[0]["keys"] == len(TYPED)
     assert rows[0]["shown"] > 0
     assert list(path.parent.iterdir()) == [path]  # the replay is not recorded
+
+
+def test_recording_shows_without_a_daemon(tmp_path: Path) -> None:
+    environment = isolated(tmp_path)
+    recording = Recording.begin(tmp_path / "state" / "umbrella" / "recordings", 1000)
+    run = subprocess.run(
+        [UMBRELLA, "status", "--json"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(run.stdout)["recordings"] == [str(recording.path)]
+    run = subprocess.run(
+        [UMBRELLA, "status"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert f"into {recording.path}" in run.stdout
+    recording.close()
 
 
 async def recorded(home: Path, mode: str) -> tuple[dict[str, str], Path]:

@@ -100,17 +100,19 @@ def status(invocation: Invocation, as_json: bool, traces: int) -> None:
     from umbrella_daemon.status_page import page
 
     recorded = under_way(recordings_directory())
+    recordings = {"recordings": [str(path) for path in recorded]}
     try:
         found = asyncio.run(_status(invocation.settings(), max(0, traces)))
     except DaemonError as error:
         if not as_json:
+            for path in recorded:  # windows record whether a daemon runs or not
+                click.echo(f"recording  typing, into {path}")
             raise
-        click.echo(json.dumps({"running": False, "message": str(error)}))
+        click.echo(json.dumps({"running": False, "message": str(error)} | recordings))
         raise SystemExit(1) from None
     if as_json:
         fields = {key: value for key, value in msgspec.to_builtins(found).items() if key != "t"}
-        fields["recordings"] = [str(path) for path in recorded]
-        click.echo(json.dumps({"running": True} | fields, indent=2))
+        click.echo(json.dumps({"running": True} | fields | recordings, indent=2))
     else:
         console().print(page(found, recorded))
 
