@@ -17,8 +17,13 @@ FIM: Final = (  # prefix, suffix, middle
     ("<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"),  # CodeGeeX
     ("<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"),  # Seed-Coder
     ("[PREFIX]", "[SUFFIX]", "[MIDDLE]"),  # Codestral and other Mistral vocabularies
+    ("<|hole_prefix|>", "<|hole_suffix|>", "<|hole_middle|>"),  # adapters of `umbrella distill fim`
 )
-ORDERS: Final = {"<[fim-prefix]>": "spm", "[PREFIX]": "sp"}  # of families that are not "psm"
+ORDERS: Final = {  # of families that are not "psm"
+    "<[fim-prefix]>": "spm",
+    "[PREFIX]": "sp",
+    "<|hole_prefix|>": "sp",
+}
 PAD: Final = ("<|fim_pad|>", "<fim_pad>", "<fim-pad>")
 REPO: Final = ("<|repo_name|>", "<repo_name>", "<|reponame|>", "<reponame>")
 FILE: Final = (

@@ -26,13 +26,16 @@ def test_each_says_what_it_takes(name: str) -> None:
     pair = load_pair(name)
     sources = [pair.target] if pair.draft is None else [pair.target, pair.draft]
     assert pair.summary
-    assert all(source.download_mb > 0 for source in sources)
+    assert all(source.download_mb > 0 for source in sources if not source.path)
     assert pair.needs_mb > EngineConfig().kv_cache_mb + max(s.download_mb for s in sources)
 
 
-def test_the_embedded_default_is_one_checked_file_without_a_draft() -> None:
+def test_the_embedded_default_is_one_checked_file_beside_what_it_was_taught() -> None:
     pair = load_pair("smollm2")
-    assert pair.draft is None
+    assert pair.draft is not None
+    taught = [Path(pair.target.adapter), Path(pair.draft.path)]
+    assert all((folder / "MODEL_CARD.md").exists() for folder in taught)
+    assert sum(file.stat().st_size for folder in taught for file in folder.iterdir()) < 40e6
     assert pair.target.wheel is not None
     assert (pair.target.hub, pair.target.path) == ("", "")
     assert len(pair.target.sha256) == 64

@@ -1,8 +1,10 @@
 """Fill-in-the-middle for a target that was never taught it: sentinels, adapter, loss.
 
 The sentinels take ids that mean nothing to the target's users: ids without a token or control
-tokens of notebooks and issues. Learned are low-rank changes of all linear layers, or all weights,
-and the sentinels' embeddings. The loss counts every token of an answer and a share of the others.
+tokens of notebooks and issues. The text behind the hole comes first, so that an answer follows what
+it continues, as in all that the target has ever read. Learned are low-rank changes of all linear
+layers, or all weights, and the sentinels' embeddings. The loss counts every token of an answer and
+a share of the others.
 """
 
 from collections.abc import Sequence
@@ -13,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from umbrella_engine.control_tokens import ORDERS
 from umbrella_engine.distill.data import Batch, Rows
 from umbrella_engine.distill.low_rank import attach, in_force, learned
 from umbrella_engine.errors import UnsupportedModel
 from umbrella_engine.interface import FimTokens
 from umbrella_engine.tokenizer import HFTokenizer
 
-SPELLINGS: Final = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+SPELLINGS: Final = ("<|hole_prefix|>", "<|hole_suffix|>", "<|hole_middle|>")
 # control tokens of what is no code, rarest first
 SPARE: Final = (
     "<empty_output>", "<jupyter_script>", "<jupyter_output>", "<jupyter_code>", "<jupyter_text>",
@@ -58,7 +61,7 @@ def fim_tokens(sentinels: dict[str, int], tokenizer: HFTokenizer) -> FimTokens:
     if tokenizer.fim is not None:
         return tokenizer.fim
     prefix, suffix, middle = (sentinels[spelling] for spelling in SPELLINGS)
-    return FimTokens(prefix, suffix, middle)
+    return FimTokens(prefix, suffix, middle, order=ORDERS[SPELLINGS[0]])
 
 
 class FimTask:

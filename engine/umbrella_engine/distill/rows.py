@@ -1,9 +1,10 @@
 """Documents as rows of token ids, laid out as prompts are: one document a row, never two.
 
-A row with a hole begins as the daemon's prompts do, and what an answer must say follows: `psm` and
-`spm` with the typed part of the line before the hole, healed as the daemon heals it, `anchored`
-with the cursor's whole line behind the middle token. Plain rows are text alone. Rows are made by
-several processes and do not depend on how many.
+A row with a hole begins as the daemon's prompts do, in the order that the target's tokens stand
+for, and what an answer must say follows: `psm`, `spm` and `sp` with the typed part of the line
+before the hole, healed as the daemon heals it, `anchored` with the cursor's whole line behind the
+middle token, `sp` without that token. Plain rows are text alone. Rows are made by several processes
+and do not depend on how many.
 """
 
 import random
@@ -21,7 +22,11 @@ from umbrella_engine.distill.holes import Hole, cut
 from umbrella_engine.interface import FimTokens, Progress, Report, Tokenizer
 from umbrella_engine.tokenizer import load_tokenizer
 
-LAYOUTS: Final = {"anchored": 0.42, "psm": 0.26, "spm": 0.14, "plain": 0.18}
+LAYOUTS: Final = {  # by the order of the target's tokens: shares of rows
+    "psm": {"anchored": 0.5, "psm": 0.3, "plain": 0.2},
+    "spm": {"spm": 0.8, "plain": 0.2},
+    "sp": {"sp": 0.8, "plain": 0.2},
+}
 CHARACTERS: Final = 4  # read for each token of a row; code has 3 to 4
 MOST_MIDDLE: Final = 160  # tokens; longer ones are cut and do not end
 SUFFIX_TOKENS: Final = (32, 256)  # at least, at most
@@ -62,8 +67,11 @@ class Layouter:
         start = rng.randrange(max(1, len(text) - room // 2))
         start = 0 if start < room // 4 else text.rfind("\n", 0, start) + 1
         window = text[start : start + room]
-        (layout,) = rng.choices([*LAYOUTS], [*LAYOUTS.values()])
-        if self.fim is None or layout == "plain":
+        if self.fim is None:
+            return self._plain(window)
+        shares = LAYOUTS[self.fim.order]
+        (layout,) = rng.choices([*shares], [*shares.values()])
+        if layout == "plain":
             return self._plain(window)
         hole = cut(window, document.language, rng)
         if hole is None:
@@ -94,6 +102,7 @@ class Layouter:
             "anchored": [fim.prefix, *head, fim.suffix, *after, fim.middle, *typed],
             "psm": [fim.prefix, *head, fim.suffix, *after, fim.middle],
             "spm": [fim.suffix, *after, fim.prefix, *head, fim.middle],
+            "sp": [fim.suffix, *after, fim.prefix, *head],
         }
         name = layout if line or layout != "anchored" else "psm"
         return Row([*parts[name], *middle], len(parts[name]))

@@ -13,6 +13,8 @@ def logical_order(ids: Sequence[int], fim: FimTokens | None) -> tuple[list[int],
     """Give the ids that lead to the cursor and those that follow it; none where nothing follows."""
     ids = list(ids)
     middle = _last(ids, fim.middle, len(ids)) if fim is not None else -1
+    if fim is not None and fim.order == "sp" and middle < 0:
+        middle = len(ids)  # answers follow the text before the cursor
     suffix = _last(ids, fim.suffix, middle) if fim is not None and middle > 0 else -1
     if suffix < 0:
         return ids, []

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from tests.daemon.bench.conftest import FAST
-from tests.engine.tiny import load_tiny, save_family
+from tests.engine.cuda.test_fused import random_decoder
 from umbrella_daemon.bench.launches import ON_DEVICE, OPERATION, launch_costs
 from umbrella_daemon.bench.memory_rates import COPY, READ, TRANSFERS, streaming, transfers
 from umbrella_daemon.bench.report import add, markdown, stored
 from umbrella_daemon.bench.result import read
 from umbrella_daemon.cli import main
+from umbrella_engine.language_model import LanguageModel
 from umbrella_engine.tune.timing import ROWS, measure_on_device
 
 QUICK = ("--length", "64", "--seconds", "1", "--megabytes", "16")
@@ -73,14 +74,16 @@ def test_what_does_not_fit_is_told(pair: Path, arguments: tuple[str, ...], told:
 
 
 @pytest.mark.gpu
-def test_a_gpu_has_rates_launches_and_a_curve_of_its_own(tmp_path: Path) -> None:
+def test_a_gpu_has_rates_launches_and_a_curve_of_its_own() -> None:
+    from umbrella_engine.cuda.assemble import fuse
+
     gpu = torch.device("cuda")
     rates = streaming(gpu, 64) | transfers(gpu, 64)
     assert set(rates) == {READ, COPY, *TRANSFERS}
     assert min(rates.values()) > 0
     costs = launch_costs(gpu)
     assert set(costs) == {OPERATION, *ON_DEVICE}
-    save_family("qwen2", tmp_path)
-    curve = measure_on_device(load_tiny(tmp_path, device="cuda"), list(range(1, 61)) * 2)
+    fused = fuse(random_decoder("tiny", torch.bfloat16, "Qwen2ForCausalLM", 333))
+    curve = measure_on_device(LanguageModel(fused, chunk_tokens=16), list(range(1, 61)) * 2)
     assert curve is not None
     assert min(curve.ms) > 0

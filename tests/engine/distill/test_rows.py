@@ -51,7 +51,7 @@ def test_holes_of_every_kind_are_cut_where_they_say() -> None:
     assert kinds == set(KINDS)
 
 
-@pytest.mark.parametrize("layout", ["psm", "anchored", "spm"])
+@pytest.mark.parametrize("layout", ["psm", "anchored", "spm", "sp"])
 def test_a_row_begins_as_the_daemon_asks(layout: str) -> None:
     values = {"prefix_tokens": 4096, "suffix_tokens": 4096, "layout": layout}
     settings = msgspec.convert(values | {"healing": "identifier"}, PromptSettings)
@@ -74,16 +74,15 @@ def test_a_row_begins_as_the_daemon_asks(layout: str) -> None:
                 suffix=window[hole.end :],
             )
             prompt = build_prompt(request, TOKENIZER, settings, 9000)
-            suffix_at, prefix_at, middle_at = map(
-                row.ids.index, (FIM.suffix, FIM.prefix, FIM.middle)
-            )
-            after = slice(suffix_at, prefix_at if layout == "spm" else middle_at)
+            behind_first = layout in ("spm", "sp")
+            follows = row.ids.index(FIM.prefix if behind_first else FIM.middle)
+            after = slice(row.ids.index(FIM.suffix), follows)
             said = [id_ for n, id_ in enumerate(row.ids) if n not in range(*after.indices(9999))]
             assert spelled(said) == window[: hole.end] or row.ids[-1] != END
             # how much of the text behind is read differs on purpose
             ours, daemons = row.ids[: row.answer], prompt.ids
-            first = FIM.prefix if layout == "spm" else FIM.suffix
-            side = slice(1, None) if layout == "spm" else slice(None, 1)
+            first = FIM.prefix if behind_first else FIM.suffix
+            side = slice(1, None) if behind_first else slice(None, 1)
             parts = [(ids[: ids.index(first)], ids[ids.index(first) :]) for ids in (ours, daemons)]
             same += parts[0][side] == parts[1][side]
             count += 1
