@@ -158,7 +158,9 @@ def draft_command(
 
     settings = DraftSettings(layers, width, intermediate, output_vocab)
     with _showing() as report:
-        bench, rows = _begin(invocation, target, out, options, 2e-3, report)
+        # a draft that knows something loses it to a high rate
+        rate = 2e-3 if start is None else 3e-4
+        bench, rows = _begin(invocation, target, out, options, rate, report)
         run = teach_draft(bench, rows, settings, start)
     _tell(out, run.judgements[-1].figures)
 
