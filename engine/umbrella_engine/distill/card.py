@@ -22,9 +22,9 @@ def card(title: str, command: str, about: About, run: Run, shape: str, machine: 
         "## What held-out code said\n\n" + _judgements(run),
         "## Data\n\n"
         f"{about.rows:,} rows of up to {about.row_tokens} tokens, {about.tokens:,} tokens in all, "
-        f"cut with seed {about.seed}; {about.heldout_rows:,} rows of other repositories, or of other "
-        "files where there is one repository alone, were held out. Files with what may be a secret, "
-        "generated ones, duplicates and near duplicates were "
+        f"cut with seed {about.seed}; {about.heldout_rows:,} rows of other repositories, or of "
+        "other files where there is one repository alone, were held out. Files with what may be a "
+        "secret, generated ones, duplicates and near duplicates were "
         "left out.",
         "Characters by language: "
         + ", ".join(f"{name} {size:,}" for name, size in sorted(about.languages.items()))
