@@ -6,7 +6,7 @@ NAME: Final = "inventory.py"
 CURSOR: Final = "▮"
 
 # What is typed at the cursor, character by character, once the first suggestion was shown.
-TYPED: Final = "self.items.values():"
+TYPED: Final = "return sum(item.pric"
 
 TEXT: Final = '''"""Stock of a small shop: what is there, and what it costs."""
 
@@ -41,10 +41,7 @@ class Inventory:
 
     def total_price(self) -> float:
         """Add up the prices of all items."""
-        total = 0.0
-        for item in ▮
-            total += item.price * item.quantity
-        return total
+        ▮
 
     def names(self) -> list[str]:
         """Names of all products, in alphabetical order."""
