@@ -68,6 +68,8 @@ def test_the_text_after_the_cursor_is_a_text_of_its_own() -> None:
     assert logical_order([90, 1, 2, 91, 5, 6, 92, 3], FIM) == ([90, 1, 2, 3], [5, 6])
     assert logical_order([90, 1, 91, 92], FIM) == ([90, 1], [])
     assert logical_order([90, 91, 5, 6, 92, 1, 2], FIM) == ([90, 1, 2], [5, 6])  # suffix first
+    without_middle = FimTokens(prefix=90, suffix=91, middle=92, order="sp")
+    assert logical_order([7, 91, 5, 6, 90, 1, 2], without_middle) == ([7, 1, 2], [5, 6])
     assert logical_order([1, 2, 3], FIM) == ([1, 2, 3], [])
     assert logical_order([1, 92, 3], FIM) == ([1, 92, 3], [])
     assert logical_order((90, 1, 91, 5, 92), None) == ([90, 1, 91, 5, 92], [])
