@@ -5,6 +5,7 @@ served. Plain ASGI, so that streams pass through untouched.
 """
 
 import asyncio
+import contextlib
 import hmac
 from typing import Final
 
@@ -18,6 +19,8 @@ from umbrella_daemon.api.errors import body_of
 OPEN: Final = frozenset({"/health", "/v1/health", "/docs", "/openapi.json"})
 HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 BODY_SECONDS: Final = 30.0  # between two parts of a body
+LINGER_SECONDS: Final = 10.0  # in which the rest of a refused body is thrown away,
+PAUSE_SECONDS: Final = 2.0  # and between two parts of it
 
 
 class TooLarge(Exception):
@@ -113,8 +116,31 @@ def _again(parts: list[Message], receive: Receive) -> Receive:
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send, status: int, message: str) -> None:
-    headers = {"Connection": "close"}  # what is left of the body is not read
+    headers = {"Connection": "close"}  # of a body without end, a part is never read
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     response = JSONResponse(body_of(scope["path"], status, message), status, headers)
-    await response(scope, receive, send)
+
+    async def send_and_linger(part: Message) -> None:
+        if part["type"] == "http.response.body":
+            await send({**part, "more_body": True})
+            await _throw_away(receive)
+            part = {"type": "http.response.body"}  # closes
+        await send(part)
+
+    await response(scope, receive, send_and_linger)
+
+
+async def _throw_away(receive: Receive) -> None:
+    """Read what a client still sends.
+
+    Closing a socket with unread bytes resets the connection (RFC 9112, section 9.6), and the reset
+    destroys the answer of a client that sends everything before it reads.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            more = True
+            while more:
+                async with asyncio.timeout(PAUSE_SECONDS):
+                    part = await receive()
+                more = part["type"] == "http.request" and part.get("more_body", False)

@@ -48,6 +48,7 @@ class Stretches:
     warps: int
     splits: int  # stretches of the slots
     spared: int = 0  # slots' blocks that the last stretch, which has masks, does less than others
+    merged: int = 0  # rows that one program joins in the end; 0: one query head of one token
 
 
 ONE_ROW = Tiles(
@@ -91,13 +92,25 @@ LARGE = 3072  # and from which as large
 PROCESSORS = 132  # of an H100
 # what is different for models of these sizes, by preset
 SMALL_CHANGES: dict[int, dict[str, Tile]] = {
-    1: {"qkv": Tile(8, 512, 2, 4), "gated": Tile(8, 1024, 1, 4)},
+    1: {
+        "qkv": Tile(8, 128, 7, 2),
+        "output": Tile(4, 1024, 1, 4, lines=64, early=True),
+        "gated": Tile(16, 1024, 1, 4),
+        "down": Tile(4, 256, 8, 4),
+        "head": Tile(32, 128, 6, 4),
+    },
     8: {"output": Tile(16, 256, 4, 2), "down": Tile(32, 128, 6, 4, 4)},
     16: {"down": Tile(32, 128, 6, 4, 4)},
     32: {"qkv": Tile(32, 64, 6, 4)},
     64: {"qkv": Tile(16, 128, 6, 4), "down": Tile(64, 64, 8, 4, 4, swap=True)},
 }
 MEDIUM_CHANGES: dict[int, dict[str, Tile]] = {
+    1: {
+        "qkv": Tile(4, 512, 3, 4),
+        "output": Tile(4, 256, 4, 2, lines=32, early=True),
+        "gated": Tile(8, 512, 3, 2),
+        "down": Tile(4, 512, 4, 4, lines=16),
+    },
     16: {
         "qkv": Tile(32, 128, 4, 4),
         "gated": Tile(64, 128, 3, 4),
@@ -179,17 +192,38 @@ def blocks_in_flight(cut: Stretches, head_bytes: int, memory: int) -> int:
 def choose_stretches(config: ModelConfig, preset: int) -> Stretches:
     """Give the cut of the attention for a preset of rows."""
     rows = config.n_heads // config.n_kv_heads * preset
-    few_heads = config.n_kv_heads <= 2  # more stretches keep the processors busy
     if rows <= 16:
-        return Stretches(16, 64, 2, 4, 33)
-    if preset <= 8:
+        return _one_row(config)
+    if config.n_kv_heads <= 2:
+        return _few_heads(rows, preset)
+    if preset <= 8 and rows <= 32:
         return Stretches(32, 64, 2, 4, 32)
     if preset <= 16:
-        return Stretches(64, 64, 2, 4, 32 if few_heads else 16, spared=1)
-    if few_heads:
-        return Stretches(64, 64, 2, 4, 16 if preset <= 32 else 14, spared=1)
+        return Stretches(64, 64, 3, 4, 16, spared=1)
     most = max(1, 2 * PROCESSORS // (-(-rows // 64) * config.n_kv_heads))
-    return Stretches(64, 64, 3, 4, min(most, 8 if preset <= 32 else 9), spared=1)
+    if preset <= 32:
+        return Stretches(64, 64, 3, 4, min(most, 8), spared=1, merged=8)
+    return Stretches(64, 64, 3, 4, min(most, 9), spared=2)
+
+
+def _one_row(config: ModelConfig) -> Stretches:
+    """Give the cut for one token's query heads of a key head."""
+    if config.head_dim < 128:
+        return Stretches(16, 64, 2, 4, 33)
+    if config.n_kv_heads <= 2:
+        return Stretches(16, 128, 1, 4, 17)
+    return Stretches(16, 64, 3, 4, 33)
+
+
+def _few_heads(rows: int, preset: int) -> Stretches:
+    """Give the cut where more stretches must keep the processors busy."""
+    if preset <= 8:
+        return Stretches(64 if rows > 32 else 32, 64, 2, 4, 33, spared=1)
+    if preset <= 16:
+        return Stretches(64, 64, 2, 4, 32, spared=1)
+    if preset <= 32:
+        return Stretches(64, 64, 2, 4, 17, spared=1)
+    return Stretches(64, 64, 3, 4, 11, spared=1)
 
 
 def _fit(tile: Tile, columns: int, inner: int, least: int) -> Tile:

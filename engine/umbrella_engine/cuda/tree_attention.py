@@ -78,10 +78,18 @@ class TreeAttention:
             STAGES=stages,
             num_warps=cut.warps, **sizes, **self._options,
         )  # fmt: skip
-        attention.merge_kernel[(preset, config.n_heads)](
-            partial, top, weight, mixed, blocks,
-            SPLITS_POW2=triton.next_power_of_2(cut.splits), num_warps=1, **sizes, **self._launch,
-        )  # fmt: skip
+        pow2 = triton.next_power_of_2(cut.splits)
+        if cut.merged:
+            programs = config.n_kv_heads, blocks * cut.rows // cut.merged
+            attention.merge_rows[programs](
+                partial, top, weight, mixed, inputs.n_rows,
+                SPLITS_POW2=pow2, ROWS=cut.merged, num_warps=4, **sizes, **self._launch,
+            )  # fmt: skip
+        else:
+            attention.merge_kernel[(preset, config.n_heads)](
+                partial, top, weight, mixed, blocks,
+                SPLITS_POW2=pow2, num_warps=1, **sizes, **self._launch,
+            )  # fmt: skip
 
     def _partials(
         self, cut: Stretches, blocks: int, queries: Tensor

@@ -1,6 +1,5 @@
 """Who may ask, how much, and what becomes of what nobody reads any more."""
 
-import contextlib
 import json
 import os
 import signal
@@ -80,16 +79,30 @@ def test_web_pages_cannot_ask_under_another_name(server: Server) -> None:
 
 def test_large_bodies_are_refused_however_they_come(server: Server) -> None:
     large = b'{"prompt": "' + b"a" * 8_000_001 + b'"}'
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(90):
+            yield b" " * 100_000
+
     with server.client() as client:
-        assert client.post("/infill", content=large).status_code == 413
-
-        def chunks() -> Iterator[bytes]:
-            for _ in range(90):
-                yield b" " * 100_000
-
-        with contextlib.suppress(httpx.WriteError):  # refused before all of it was sent
-            assert client.post("/infill", content=chunks()).status_code == 413
+        for content in (large, chunks()):  # all of it is sent before the answer is read
+            answer = client.post("/infill", content=content)
+            assert answer.status_code == 413
+            assert "api.max_body_mb" in answer.text
         assert client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("expect", ["", "Expect: 100-continue\r\n"])
+def test_a_refusal_comes_before_the_large_body_does(server: Server, expect: str) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+        head = f"POST /infill HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9000000\r\n{expect}\r\n"
+        connection.sendall(head.encode())
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        while part := connection.recv(4096):  # until the server gives up on the body
+            answer += part
+    assert b"api.max_body_mb" in answer
 
 
 @pytest.mark.parametrize(

@@ -236,3 +236,48 @@ def merge_kernel(
     mixed = tl.sum(parts.to(tl.float32) * factor[:, None], axis=0) / tl.sum(factor, axis=0)
     at = out + token * (N_HEADS * HEAD_DIM) + head * HEAD_DIM + d
     tl.store(at, mixed.to(out.dtype.element_ty))
+
+
+@triton.jit
+def merge_rows(
+    partial,
+    partial_top,
+    partial_weight,
+    out,
+    n_rows,
+    N_HEADS: tl.constexpr,
+    N_KV: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    SPLITS: tl.constexpr,
+    SPLITS_POW2: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    ROWS: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    """Join the stretches of ROWS rows of one key head. Programs: [N_KV, all rows / ROWS]."""
+    if PDL:
+        gdc_launch_dependents()
+        gdc_wait()
+    group: tl.constexpr = N_HEADS // N_KV
+    kv_head, first = tl.program_id(0), tl.program_id(1) * ROWS
+    row = first + tl.arange(0, ROWS)
+    unit = kv_head * tl.cdiv(tl.num_programs(1) * ROWS, BLOCK_R) + first // BLOCK_R
+    slab = unit * SPLITS * BLOCK_R + row % BLOCK_R
+    split = tl.arange(0, SPLITS_POW2)
+    inside = (split < SPLITS)[None, :]
+    where = slab[:, None] + split[None, :] * BLOCK_R
+    tops = tl.load(partial_top + where, mask=inside, other=float("-inf"))
+    weights = tl.load(partial_weight + where, mask=inside, other=0.0)
+    highest = tl.max(tops, axis=1)
+    total = tl.sum(tl.exp2(tops - highest[:, None]) * weights, axis=1)
+    d = tl.arange(0, HEAD_DIM)
+    acc = tl.zeros((ROWS, HEAD_DIM), dtype=tl.float32)
+    for one in tl.static_range(SPLITS):
+        at = slab + one * BLOCK_R
+        factor = tl.exp2(tl.load(partial_top + at) - highest) * tl.load(partial_weight + at)
+        part = tl.load(partial + at[:, None] * HEAD_DIM + d[None, :])
+        acc += part.to(tl.float32) * factor[:, None]
+    token, head = row // group, kv_head * group + row % group
+    at = out + token[:, None] * (N_HEADS * HEAD_DIM) + head[:, None] * HEAD_DIM + d[None, :]
+    mixed = acc / total[:, None]
+    tl.store(at, mixed.to(out.dtype.element_ty), mask=(token < tl.load(n_rows))[:, None])
