@@ -11,6 +11,7 @@ class Graph:
 
     def __init__(self, launch: Callable[[], None], device: torch.device) -> None:
         self._device = device
+        self._launch = launch  # lives as long as the graph, which reads the tensors it holds
         self._replay = launch
         if device.type == "cuda":
             launch()  # compiles the kernels and makes their buffers, which capturing must not
