@@ -42,8 +42,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         refusal = self._refusal(scope["path"], headers)
+        body = Body(receive, self._max_body_bytes)
+        waits = refusal is not None and "expect" in headers  # and sends no body once refused
         if refusal is None:
-            body = Body(receive, self._max_body_bytes)
             try:
                 parts = await body.read()
             except TooLarge:
@@ -53,6 +54,8 @@ class Guard:
             else:
                 await self._app(scope, _again(parts, receive), send)
                 return
+        if not waits:
+            await body.throw_away()
         await _answer(scope, receive, send, *refusal)
 
     def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
@@ -89,20 +92,35 @@ class Body:
     def __init__(self, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
         self._left = max_bytes
+        self._more = True
 
     async def read(self) -> list[Message]:
         """Give its parts; raises TooLarge and TimeoutError."""
         parts: list[Message] = []
-        more = True
-        while more:
-            async with asyncio.timeout(BODY_SECONDS):
-                part = await self._receive()
-            parts.append(part)
-            self._left -= len(part.get("body", b""))
+        while self._more:
+            parts.append(await self._part(BODY_SECONDS))
+            self._left -= len(parts[-1].get("body", b""))
             if self._left < 0:
                 raise TooLarge
-            more = part["type"] == "http.request" and part.get("more_body", False)
         return parts
+
+    async def throw_away(self) -> None:
+        """Read what a refused client still sends, for a while.
+
+        Closing a socket with unread bytes resets the connection (RFC 9112, section 9.6), and the
+        reset may destroy the answer of a client that sends everything before it reads. To be called
+        before the answer: uvicorn cannot refuse a malformed rest once an answer has begun.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self._more:
+                    await self._part(PAUSE_SECONDS)
+
+    async def _part(self, seconds: float) -> Message:
+        async with asyncio.timeout(seconds):
+            part = await self._receive()
+        self._more = part["type"] == "http.request" and part.get("more_body", False)
+        return part
 
 
 def _again(parts: list[Message], receive: Receive) -> Receive:
@@ -120,27 +138,4 @@ async def _answer(scope: Scope, receive: Receive, send: Send, status: int, messa
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     response = JSONResponse(body_of(scope["path"], status, message), status, headers)
-
-    async def send_and_linger(part: Message) -> None:
-        if part["type"] == "http.response.body":
-            await send({**part, "more_body": True})
-            await _throw_away(receive)
-            part = {"type": "http.response.body"}  # closes
-        await send(part)
-
-    await response(scope, receive, send_and_linger)
-
-
-async def _throw_away(receive: Receive) -> None:
-    """Read what a client still sends.
-
-    Closing a socket with unread bytes resets the connection (RFC 9112, section 9.6), and the reset
-    destroys the answer of a client that sends everything before it reads.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            more = True
-            while more:
-                async with asyncio.timeout(PAUSE_SECONDS):
-                    part = await receive()
-                more = part["type"] == "http.request" and part.get("more_body", False)
+    await response(scope, receive, send)

@@ -92,17 +92,43 @@ def test_large_bodies_are_refused_however_they_come(server: Server) -> None:
         assert client.get("/health").status_code == 200
 
 
-@pytest.mark.parametrize("expect", ["", "Expect: 100-continue\r\n"])
-def test_a_refusal_comes_before_the_large_body_does(server: Server, expect: str) -> None:
+MEGABYTE = b"a" * 2**20
+REST = [
+    pytest.param("Content-Length: 41943040", MEGABYTE * 40, b"413", id="all at once"),
+    pytest.param(
+        "Transfer-Encoding: chunked",
+        (b"100000\r\n" + MEGABYTE + b"\r\n") * 40 + b"0\r\n\r\n",
+        b"413",
+        id="in chunks",
+    ),
+    pytest.param(
+        "Transfer-Encoding: chunked",
+        b"7a1201\r\n" + b"a" * 0x7A1201 + b"\r\n0\r\n\r\n",
+        b"413",
+        id="one byte too many",
+    ),
+    pytest.param(
+        "Content-Length: 9000000\r\nExpect: 100-continue", b"", b"413", id="when it may come"
+    ),
+    pytest.param("Content-Length: 9000000", b"a", b"413", id="never"),
+    pytest.param("Host: evil\r\nTransfer-Encoding: chunked", b"zz\r\n", b"400", id="malformed"),
+]
+
+
+@pytest.mark.parametrize(("headers", "rest", "status"), REST)
+def test_a_refusal_is_read_whatever_the_body_does(
+    server: Server, headers: str, rest: bytes, status: bytes
+) -> None:
     host, port = server.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
-        head = f"POST /infill HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9000000\r\n{expect}\r\n"
-        connection.sendall(head.encode())
-        answer = connection.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 413 ")
-        while part := connection.recv(4096):  # until the server gives up on the body
+        head = f"POST /infill HTTP/1.1\r\n{headers}\r\nAuthorization: Bearer {server.token}\r\n"
+        head += "" if "Host:" in headers else f"Host: {host}\r\n"
+        connection.sendall(head.encode() + b"\r\n" + rest)  # never cut off
+        answer = b""
+        while part := connection.recv(4096):
             answer += part
-    assert b"api.max_body_mb" in answer
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert status == b"400" or b"api.max_body_mb" in answer
 
 
 @pytest.mark.parametrize(
